@@ -1,0 +1,249 @@
+"""Settings: ``menace.toml`` < environment (``MENACE_…``) < arguments; and the late-bound wiring."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from menace.errors import ConfigError, WorkspaceError
+from menace.records import BotConfig, Economics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONFIG_NAME = "menace.toml"
+HOME_VARIABLE = "MENACE_HOME"
+DEFAULT_WIRING = "menace.workspace:open_services"
+"""What an engine or a pipeline that was given no store asks for one: see docs/adr/0004."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_POSITIVE_INTEGERS = (
+    "tick_rows",
+    "window_rows",
+    "holdout_rows",
+    "settlement_rows",
+    "label_wait_rows",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """How the loop decides and spends; ``[loop]`` in ``menace.toml``.
+
+    Attributes
+    ----------
+    poll_seconds
+        Pause of ``menace run`` between two looks at the sources.
+    lease_seconds
+        After so long without a renewal a bot's lease is free again.
+    archive_models
+        Former champions that are scored beside the champion, and can be rolled back to.
+    issue_severity
+        An unanswered issue at or above this triggers a cycle by itself, 0..1.
+    gate_z
+        Rejection needs so many standard errors of evidence against the challenger.
+    workers
+        Processes that train; 0 trains in the calling process.
+    meter
+        ``measured`` charges CPU time as measured, ``counted`` at a published rate per unit of
+        work, which repeats to the bit.
+    """
+
+    poll_seconds: float = 60.0
+    lease_seconds: float = 900.0
+    archive_models: int = 8
+    issue_severity: float = 0.9
+    gate_z: float = 1.0
+    workers: int = 0
+    meter: str = "measured"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceSettings:
+    """The content of a ``menace.toml``."""
+
+    store_url: str = "sqlite:///menace.db"
+    artifacts: str = "models"
+    state: str = "state"
+    loop: LoopSettings = field(default_factory=LoopSettings)
+
+
+def find_workspace(start: Path | None = None) -> Path | None:
+    """Find the folder with ``menace.toml``: ``MENACE_HOME``, or from ``start`` upwards.
+
+    Raises
+    ------
+    WorkspaceError
+        If ``MENACE_HOME`` names a folder that is no workspace.
+    """
+    home = os.environ.get(HOME_VARIABLE)
+    if home:
+        folder = Path(home).expanduser()
+        if not (folder / CONFIG_NAME).is_file():
+            raise WorkspaceError(
+                f"{HOME_VARIABLE} names {folder}, where there is no {CONFIG_NAME}.",
+                remedy=f"menace init {folder}",
+            )
+        return folder.resolve()
+    folder = (start or Path.cwd()).resolve()
+    for candidate in (folder, *folder.parents):
+        if (candidate / CONFIG_NAME).is_file():
+            return candidate
+    return None
+
+
+def load_dotted(path: str) -> Any:
+    """Import ``package.module:attribute``.
+
+    Raises
+    ------
+    ConfigError
+        If the module or the attribute does not exist, naming which.
+    """
+    module_name, _, attribute = path.partition(":")
+    if not module_name or not attribute:
+        raise ConfigError(
+            f"{path!r} is not a dotted path.", remedy="write it as package.module:name"
+        )
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{path!r} names a module that cannot be imported: {error}.",
+            remedy="check the spelling, and that the module is installed where menace runs",
+        ) from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError as error:
+        raise ConfigError(
+            f"{path!r}: the module {module_name} has no {attribute!r}.",
+            remedy="check the spelling of the name after the colon",
+        ) from error
+
+
+def validated_bot(values: Mapping[str, Any]) -> BotConfig:
+    """Build a bot's configuration from plain values, such as a JSON document.
+
+    Raises
+    ------
+    ConfigError
+        Naming the field, what was given, and what is allowed.
+    """
+    bot: BotConfig = _validated(BotConfig, values)
+    if not _NAME.fullmatch(bot.name):
+        raise ConfigError(
+            f"{bot.name!r} cannot be the name of a bot.",
+            remedy="use up to 64 letters, digits, '-', '_', '.', a letter or digit first",
+        )
+    for name in _POSITIVE_INTEGERS:
+        if getattr(bot, name) < 1:
+            raise ConfigError(
+                f"{name} is {getattr(bot, name)}.", bot=bot.name, remedy="give 1 or more"
+            )
+    if bot.window_rows < 20 or bot.holdout_rows * 2 > bot.window_rows:
+        raise ConfigError(
+            f"window_rows is {bot.window_rows} and holdout_rows {bot.holdout_rows}.",
+            bot=bot.name,
+            remedy="give a window of at least 20 rows and at least twice the hold-out",
+        )
+    if not 0 < bot.seconds_per_energy < float("inf"):
+        raise ConfigError(
+            f"seconds_per_energy is {bot.seconds_per_energy}.",
+            bot=bot.name,
+            remedy="give seconds > 0",
+        )
+    for item in fields(Economics):
+        value = getattr(bot.economics, item.name)
+        if not 0 <= value < float("inf"):
+            raise ConfigError(
+                f"economics.{item.name} is {value}.", bot=bot.name, remedy="give USD ≥ 0"
+            )
+    return bot
+
+
+def read_settings(folder: Path) -> WorkspaceSettings:
+    """Read ``menace.toml`` in ``folder``, overridden by the environment.
+
+    ``MENACE_STORE_URL``, ``MENACE_LOOP__POLL_SECONDS`` and so on stand above the file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is not TOML or holds an unknown or wrong setting; the message names it.
+    """
+    import tomllib
+
+    path = folder / CONFIG_NAME
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WorkspaceError(
+            f"{path} cannot be read: {error.strerror}.", remedy=f"menace init {folder}"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}.", remedy="mend the named line") from error
+    merged = _with_environment(document)
+    settings: WorkspaceSettings = _validated(WorkspaceSettings, merged, where=str(path))
+    _check_loop(settings.loop, str(path))
+    return settings
+
+
+def _check_loop(loop: LoopSettings, where: str) -> None:
+    if loop.meter not in {"measured", "counted"}:
+        raise ConfigError(
+            f"{where}: loop.meter is {loop.meter!r}.", remedy="give 'measured' or 'counted'"
+        )
+    if loop.poll_seconds <= 0 or loop.lease_seconds <= 0:
+        raise ConfigError(
+            f"{where}: loop.poll_seconds and loop.lease_seconds must be positive.",
+            remedy="give seconds > 0",
+        )
+    if loop.archive_models < 0 or loop.workers < 0:
+        raise ConfigError(
+            f"{where}: loop.archive_models and loop.workers must not be negative.",
+            remedy="give 0 or more",
+        )
+
+
+def _with_environment(document: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(document)
+    for item in fields(WorkspaceSettings):
+        if item.name == "loop":
+            continue
+        value = os.environ.get(f"MENACE_{item.name.upper()}")
+        if value is not None:
+            merged[item.name] = value
+    loop = dict(merged.get("loop", {}))
+    for item in fields(LoopSettings):
+        value = os.environ.get(f"MENACE_LOOP__{item.name.upper()}")
+        if value is not None:
+            loop[item.name] = value
+    if loop:
+        merged["loop"] = loop
+    return merged
+
+
+def _validated(cls: type, values: Mapping[str, Any], where: str = "") -> Any:
+    from pydantic import TypeAdapter, ValidationError
+
+    known = {item.name for item in fields(cls)}
+    unknown = sorted(set(values) - known)
+    prefix = f"{where}: " if where else ""
+    if unknown:
+        raise ConfigError(
+            f"{prefix}unknown setting {unknown[0]!r}.",
+            remedy=f"known settings: {', '.join(sorted(known))}",
+        )
+    try:
+        return TypeAdapter(cls).validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"{prefix}{name}: {first['msg']} (given: {first.get('input')!r}).",
+            remedy=f"correct {name}",
+        ) from error

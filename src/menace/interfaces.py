@@ -1,0 +1,439 @@
+"""The protocols that hold the parts of menace apart, so that each can be swapped on its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    import pandas as pd
+
+    from menace.config import LoopSettings
+    from menace.records import (
+        AutomationResult,
+        BotConfig,
+        BotSnapshot,
+        Cycle,
+        CycleState,
+        Decision,
+        Event,
+        Issue,
+        Json,
+        LedgerEntry,
+        LoopState,
+        MetricSample,
+        ModelVersion,
+        Outcome,
+        SourcePosition,
+        Tick,
+    )
+
+
+class Clock(Protocol):
+    """Tells the time. Passed in, so that a run can be repeated."""
+
+    def now(self) -> float:
+        """POSIX seconds, UTC."""
+        ...
+
+
+class CpuMeter(Protocol):
+    """Turns the work of a training into the CPU-seconds that are charged for it.
+
+    Two exist: one charges what was measured, one charges what was counted (rows × features × trees
+    at a published rate), so that a run can be repeated to the bit.
+    """
+
+    def charge(self, *, measured_seconds: float, counted_seconds: float) -> float:
+        """CPU-seconds to charge, ≥ 0."""
+        ...
+
+
+class Store(Protocol):
+    """Keeps everything that must not be lost.
+
+    Every method is one transaction: when it returns, its effect is durable and visible to other
+    processes; when it raises, nothing happened. Instances are safe to share between threads.
+
+    Raises
+    ------
+    UnknownBotError
+        From every method that takes the name of a bot, if there is no such bot.
+    StoreError
+        If the backend fails; the message names it and the remedy.
+    """
+
+    def add_bot(self, bot: BotConfig) -> None:
+        """Register a bot. Raises ``DuplicateBotError`` if the name is taken."""
+        ...
+
+    def bot(self, name: str) -> BotConfig:
+        """Read a bot's configuration."""
+        ...
+
+    def bots(self) -> list[BotConfig]:
+        """Read all bots, by name."""
+        ...
+
+    def set_task(self, bot: str, *, task: str, metric: str) -> None:
+        """Fix the task and metric that the first training window showed."""
+        ...
+
+    def snapshot(self, bot: str) -> BotSnapshot:
+        """Read all that a decision needs, in time independent of the bot's history."""
+        ...
+
+    def save_loop(self, bot: str, loop: LoopState) -> None:
+        """Replace a bot's loop state. Only the holder of the bot's lease may call it."""
+        ...
+
+    def add_outcomes(self, bot: str, outcomes: Sequence[Outcome]) -> int:
+        """Store outcomes and add them to the running totals.
+
+        An outcome whose prediction id is known already is left out. An ``outcomes.observed`` event
+        goes to the outbox when at least one was new.
+
+        Returns
+        -------
+        int
+            How many were new.
+        """
+        ...
+
+    def outcomes(self, bot: str, *, last: int) -> list[Outcome]:
+        """Read the ``last`` outcomes that were stored, oldest first."""
+        ...
+
+    def commit_tick(self, tick: Tick) -> int:
+        """Commit outcomes, totals, samples, marks, settlement progress, loop state and events.
+
+        All or nothing. Returns how many outcomes were new.
+        """
+        ...
+
+    def mark_before(self, bot: str, row: int) -> SourcePosition | None:
+        """Read the last marked source position at or before labelled row ``row``."""
+        ...
+
+    def add_samples(self, samples: Sequence[MetricSample]) -> None:
+        """Append metric samples."""
+        ...
+
+    def samples(self, bot: str, name: str, *, last: int) -> list[MetricSample]:
+        """Read the ``last`` samples of one metric, oldest first."""
+        ...
+
+    def add_decision(self, decision: Decision) -> int:
+        """Append a decision and its ``decision.made`` event; returns its id."""
+        ...
+
+    def decisions(self, bot: str, *, last: int) -> list[Decision]:
+        """Read the ``last`` decisions, oldest first."""
+        ...
+
+    def open_cycle(
+        self, bot: str, *, energy: int, row: int, at: float, decision_id: int | None, details: Json
+    ) -> Cycle:
+        """Begin a cycle in state ``decided``, with a ``cycle.decided`` event.
+
+        Raises ``CycleConflictError`` if the bot has a cycle in ``decided``, ``patching``,
+        ``training`` or ``evaluated``. Cycles that wait for their settlement do not count.
+        """
+        ...
+
+    def advance_cycle(
+        self,
+        cycle_id: int,
+        *,
+        expected: CycleState,
+        state: CycleState,
+        at: float,
+        **changes: Any,
+    ) -> Cycle:
+        """Move a cycle from ``expected`` to ``state`` and set the fields in ``changes``.
+
+        Writes a ``cycle.STATE`` event. ``state`` may equal ``expected`` (a second attempt).
+        Raises ``CycleConflictError`` if the cycle is not in ``expected``.
+        """
+        ...
+
+    def cycle(self, cycle_id: int) -> Cycle:
+        """Read one cycle."""
+        ...
+
+    def cycles(
+        self, bot: str, *, last: int, states: Sequence[CycleState] | None = None
+    ) -> list[Cycle]:
+        """Read the ``last`` cycles, in these states if given, oldest first."""
+        ...
+
+    def add_model(
+        self,
+        bot: str,
+        *,
+        sha256: str,
+        artifact: str,
+        row: int,
+        at: float,
+        cycle_id: int | None,
+        manifest: Json,
+    ) -> ModelVersion:
+        """Add a challenger under the bot's next version number (1, 2, …).
+
+        With a ``cycle_id``, a model that the cycle has made already is returned instead of a second
+        one, so that a resumed cycle does not pile up versions.
+        """
+        ...
+
+    def promote(
+        self, bot: str, version: int, *, row: int, at: float, cycle_id: int | None = None
+    ) -> ModelVersion:
+        """Make ``version`` the champion; the old champion becomes archived.
+
+        With a ``cycle_id``, the cycle moves from ``evaluated`` to ``promoted`` in the same
+        transaction. Writes a ``model.promoted`` event.
+        """
+        ...
+
+    def roll_back(
+        self,
+        bot: str,
+        *,
+        to: int | None = None,
+        row: int,
+        at: float,
+        cycle_id: int | None = None,
+    ) -> ModelVersion:
+        """Make a former champion serve again: ``to``, or the one before the present champion.
+
+        With a ``cycle_id``, that cycle moves from ``promoted`` to ``rolled_back``. Writes a
+        ``model.rolled_back`` event. Raises ``UnknownVersionError`` if there is none to go to.
+        """
+        ...
+
+    def reject(self, bot: str, version: int) -> None:
+        """Mark a challenger as rejected."""
+        ...
+
+    def model(self, bot: str, version: int) -> ModelVersion:
+        """Read one version. Raises ``UnknownVersionError``."""
+        ...
+
+    def models(self, bot: str, *, last: int, served_only: bool = False) -> list[ModelVersion]:
+        """Read the newest ``last`` versions, oldest first.
+
+        ``served_only`` leaves out what never was champion.
+        """
+        ...
+
+    def settle(self, entry: LedgerEntry, *, expected: CycleState, outcome: str) -> bool:
+        """Write the ledger entry and move the cycle to ``settled``, with a ``cycle.settled`` event.
+
+        Returns False, and changes nothing, if the cycle is settled already.
+        """
+        ...
+
+    def ledger(
+        self, bot: str | None = None, *, after: int = 0, last: int | None = None
+    ) -> list[LedgerEntry]:
+        """Read entries with ``entry_id > after``, oldest first; of all bots if ``bot`` is None."""
+        ...
+
+    def acquire_lease(self, bot: str, *, owner: str, seconds: float, now: float) -> bool:
+        """Take or renew the bot's lease; False if another owner holds it beyond ``now``."""
+        ...
+
+    def release_lease(self, bot: str, *, owner: str) -> None:
+        """Give the lease back, if ``owner`` holds it."""
+        ...
+
+    def pending_events(self, *, limit: int = 1000) -> list[Event]:
+        """Read committed events that have not been delivered yet, oldest first."""
+        ...
+
+    def mark_delivered(self, event_ids: Sequence[int]) -> None:
+        """Remember that these events were delivered."""
+        ...
+
+    def close(self) -> None:
+        """Give connections back. The store cannot be used afterwards."""
+        ...
+
+
+class EventBus(Protocol):
+    """Delivers committed events to subscribers. Safe to share between threads."""
+
+    def subscribe(self, pattern: str, subscriber: Callable[[Event], None]) -> Callable[[], None]:
+        """Call ``subscriber`` for every topic that matches, such as ``cycle.*``.
+
+        Returns a function that ends the subscription.
+        """
+        ...
+
+    def publish(self, events: Iterable[Event]) -> None:
+        """Deliver, in order. A subscriber that raises is logged and does not stop the others."""
+        ...
+
+
+class ArtifactStore(Protocol):
+    """Keeps model packages: a few files each, never changed once they are written."""
+
+    def put(self, bot: str, files: Mapping[str, bytes]) -> tuple[str, str]:
+        """Store a package; returns ``(artifact, sha256)``. The same files give the same pair."""
+        ...
+
+    def get(self, artifact: str, sha256: str) -> dict[str, bytes]:
+        """Read a package and check it. Raises ``PackageError`` if it is missing or damaged."""
+        ...
+
+
+class DataSource(Protocol):
+    """Yields a bot's rows in time order. Reading needs memory for ``max_rows`` rows only."""
+
+    def read(
+        self, position: SourcePosition | None, max_rows: int
+    ) -> tuple[pd.DataFrame, SourcePosition]:
+        """Read the next rows after ``position`` (``None``: from the start).
+
+        Returns
+        -------
+        frame
+            At most ``max_rows`` rows; fewer, or none, when there are no more yet. The target
+            is missing (``None``/NaN) where the label has not arrived.
+        position
+            The position after these rows.
+
+        Raises
+        ------
+        SourceError
+            If the source is missing, unreadable, or not the one that ``position`` came from.
+        """
+        ...
+
+
+class Executor(Protocol):
+    """Runs a training somewhere: in this process, in a pool, on a cluster."""
+
+    def run(self, function: Callable[[Any], Any], job: Any) -> Any:
+        """Call ``function(job)`` there and return its result; exceptions pass through."""
+        ...
+
+    def close(self) -> None:
+        """Stop the workers."""
+        ...
+
+
+@runtime_checkable
+class Pipeline(Protocol):
+    """Makes a better model. Any object with this method is a pipeline."""
+
+    def run(self, bot_name: str, energy: int = 1) -> AutomationResult:
+        """Improve the bot with at most ``energy`` units of budget."""
+        ...
+
+
+@runtime_checkable
+class StagedPipeline(Pipeline, Protocol):
+    """A pipeline whose challenger the engine promotes and whose models the loop can score.
+
+    This is what makes a counterfactual settlement, an archive and a resumable cycle possible.
+    """
+
+    def improve(
+        self, bot_name: str, energy: int = 1, *, cycle_id: int | None = None
+    ) -> AutomationResult:
+        """Train, evaluate and package a challenger: ``accepted``, ``rejected`` or ``no_data``."""
+        ...
+
+    def score(
+        self, bot_name: str, version: int, rows: pd.DataFrame
+    ) -> tuple[list[str] | list[float], np.ndarray]:
+        """Predict labelled rows and score them: predictions, and losses of shape ``(rows,)``."""
+        ...
+
+
+class DiagnosticSource(Protocol):
+    """Finds out what is wrong with a bot."""
+
+    def diagnose(self, bot: str) -> list[Issue]:
+        """Typed findings, most severe first; empty when all is well."""
+        ...
+
+
+class EnergyScorer(Protocol):
+    """Says how much the capital position allows."""
+
+    def energy_score(self) -> float:
+        """0 (nothing) .. 1 (all)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBatch:
+    """Newly labelled rows of a bot.
+
+    Attributes
+    ----------
+    frame
+        The rows, in time order, with the target; without rows whose label was given up.
+    position
+        The position after them.
+    marks
+        Positions worth remembering, so that a window can be read later without a scan.
+    waiting_row
+        The source row whose missing label holds back later labelled rows, if one does.
+    given_up
+        How many rows were passed over because their label never came.
+    """
+
+    frame: pd.DataFrame
+    position: SourcePosition
+    marks: tuple[SourcePosition, ...] = ()
+    waiting_row: int | None = None
+    given_up: int = 0
+
+
+class LabelledRows(Protocol):
+    """A bot's labelled rows: the only door through which any part of the loop sees data.
+
+    Nothing behind the position that the caller holds is ever returned, so no part of the loop can
+    see what lies later in time.
+    """
+
+    def read_new(
+        self, position: SourcePosition | None, *, max_rows: int, last_at: str | float | None = None
+    ) -> LabelledBatch:
+        """Read what has become labelled after ``position``, at most ``max_rows`` rows.
+
+        Raises
+        ------
+        DataError
+            Naming file, column and row: a missing target or time column, an infinite or NaN target,
+            time before ``last_at`` or going backwards within the batch.
+        """
+        ...
+
+    def read_window(
+        self, start: SourcePosition | None, end: SourcePosition, *, rows: int
+    ) -> pd.DataFrame:
+        """Read the newest ``rows`` labelled rows before ``end``, beginning the scan at ``start``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the loop runs on: made by the workspace, or put together by hand."""
+
+    store: Store
+    artifacts: ArtifactStore
+    rows_of: Callable[[BotConfig], LabelledRows]
+    executor: Executor
+    event_bus: EventBus
+    clock: Clock
+    meter: CpuMeter
+    settings: LoopSettings
+    state_folder: Path | None = None
