@@ -420,7 +420,7 @@ class LabelledRows(Protocol):
     def read_window(
         self, start: SourcePosition | None, end: SourcePosition, *, rows: int
     ) -> pd.DataFrame:
-        """Read the newest ``rows`` labelled rows before ``end``, beginning the scan at ``start``."""
+        """Read the newest ``rows`` labelled rows before ``end``; the scan begins at ``start``."""
         ...
 
 

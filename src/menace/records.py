@@ -1,8 +1,8 @@
 """The records that pass between the parts of menace: immutable, typed, without behaviour.
 
 Times are POSIX seconds in UTC (``float``) in every record; only what people read is ISO 8601.
-Money is USD. Ratios are dimensionless. ``rows`` count rows of a bot's source, from 0; ``row`` is the bot's
-own clock: how many source rows had become visible.
+Money is USD. Ratios are dimensionless. ``rows`` count rows of a bot's source, from 0;
+``row`` is the bot's own clock: how many source rows had become visible.
 """
 
 from __future__ import annotations
