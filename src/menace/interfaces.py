@@ -247,6 +247,10 @@ class Store(Protocol):
         """Take or renew the bot's lease; False if another owner holds it beyond ``now``."""
         ...
 
+    def lease_owner(self, bot: str) -> str | None:
+        """Who holds the bot's lease, run out or not; None if nobody does."""
+        ...
+
     def release_lease(self, bot: str, *, owner: str) -> None:
         """Give the lease back, if ``owner`` holds it."""
         ...

@@ -1,0 +1,70 @@
+"""One process cares for a bot at a time: a lease row guards that, and outlives no dead process."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from menace.interfaces import Clock, Store
+
+
+def process_identity() -> str:
+    """``host/pid/start``: unique among processes even when a pid comes round again."""
+    return f"{socket.gethostname()}/{os.getpid()}/{_start_of(os.getpid())}"
+
+
+def is_dead_neighbour(owner: str) -> bool:
+    """Whether ``owner`` was a process on this host that is gone, so that its lease means nothing."""
+    try:
+        host, pid_text, rest = owner.split("/", 2)
+        pid = int(pid_text)
+    except ValueError:
+        return False
+    start = rest.split("/", 1)[0]
+    return host == socket.gethostname() and _start_of(pid) != start
+
+
+@contextmanager
+def lease(store: Store, bot: str, *, owner: str, seconds: float, clock: Clock) -> Iterator[bool]:
+    """Hold the bot's lease inside the block; yields False if somebody else holds it.
+
+    A lease whose holder was killed on this host is taken over at once; one from another host after
+    it has run out.
+    """
+    held = store.acquire_lease(bot, owner=owner, seconds=seconds, now=clock.now())
+    if not held:
+        holder = store.lease_owner(bot)
+        if holder is not None and is_dead_neighbour(holder):
+            store.release_lease(bot, owner=holder)
+            held = store.acquire_lease(bot, owner=owner, seconds=seconds, now=clock.now())
+    try:
+        yield held
+    finally:
+        if held:
+            store.release_lease(bot, owner=owner)
+
+
+def _start_of(pid: int) -> str:
+    """Start time of a process in clock ticks since boot; empty if it is gone or not knowable."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return "" if not _alive(pid) else "?"
+    state, *rest = stat.rsplit(")", 1)[1].split()
+    return "" if state == "Z" else rest[18]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
