@@ -230,12 +230,12 @@ class LoopState:
         State of the staleness estimator (see ``self_improvement_policy.staleness``).
     cycle_cost_usd
         Expected cost of a cycle of energy 1, EMA over cycles, USD; ``None`` before the first.
-    outcomes_diagnosed
-        Total outcomes when the bot was last diagnosed.
+    costed_cycle_id
+        The newest cycle whose cost is in ``cycle_cost_usd``.
+    failures
+        Cycles that failed in a row.
     last_cycle_row, last_cycle_at
-        Labelled rows and time when the last cycle began.
-    policy_state
-        State tuple of the last decision, for the policy's update.
+        Rows and time when the last cycle began.
     """
 
     position: SourcePosition | None = None
@@ -246,10 +246,10 @@ class LoopState:
     issues: tuple[Issue, ...] = ()
     staleness: Json = field(default_factory=dict)
     cycle_cost_usd: float | None = None
-    outcomes_diagnosed: int = 0
+    costed_cycle_id: int = 0
+    failures: int = 0
     last_cycle_row: int | None = None
     last_cycle_at: float | None = None
-    policy_state: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

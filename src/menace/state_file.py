@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from menace.records import Json
 
 BACKUP_SUFFIX = ".bak"
+_HEADER = ("menace", "version", "sha256")
 
 
 def write_state(path: Path, *, kind: str, version: int, data: Json) -> None:
@@ -36,7 +37,8 @@ def write_state(path: Path, *, kind: str, version: int, data: Json) -> None:
     version
         Version of the layout of ``data``, ≥ 1.
     data
-        A JSON object; NaN and infinities are refused.
+        A JSON object; NaN and infinities are refused. Its fields stand beside the header's
+        (``menace``: the kind, ``version``, ``sha256``), whose names it may not use.
 
     Raises
     ------
@@ -49,7 +51,9 @@ def write_state(path: Path, *, kind: str, version: int, data: Json) -> None:
     except (TypeError, ValueError) as error:
         raise StateFileError(f"the state for {path} is not plain JSON: {error}.") from error
     header = {"menace": kind, "version": version, "sha256": _checksum(body)}
-    text = json.dumps({**header, "data": data}, sort_keys=True, indent=1, allow_nan=False) + "\n"
+    if header.keys() & data.keys():
+        raise StateFileError(f"the state for {path} uses a name of the header: {list(header)}.")
+    text = json.dumps({**header, **data}, indent=1, allow_nan=False) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -108,9 +112,7 @@ def read_state(path: Path, *, kind: str, version: int) -> Json | None:
     found = document.get("version")
     if not isinstance(found, int) or found > version:
         raise _refused(path, f"has version {found}, newer than {version}, the newest known here")
-    data = document.get("data")
-    if not isinstance(data, dict):
-        raise _refused(path, "holds no data")
+    data = {name: value for name, value in document.items() if name not in _HEADER}
     body = json.dumps(data, sort_keys=True, allow_nan=False, separators=(",", ":"))
     if document.get("sha256") != _checksum(body):
         raise _refused(path, "does not match its checksum")
