@@ -16,6 +16,7 @@
     ├── PackageError             a model package is damaged, foreign or of an unknown type
     ├── EnergyError              an energy outside 1..100
     ├── PipelineError            training or evaluation failed
+    ├── ReportError              a report's data contradict themselves, or it cannot be written
     └── MissingDependencyError   an extra or a system library is not installed
 """
 
@@ -107,6 +108,10 @@ class EnergyError(MenaceError):
 
 class PipelineError(MenaceError):
     """Training or evaluation of a challenger failed."""
+
+
+class ReportError(MenaceError):
+    """The data of a report contradict themselves, or its file cannot be written."""
 
 
 class MissingDependencyError(MenaceError):
