@@ -10,9 +10,9 @@
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import asdict, dataclass
-from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 from menace.errors import EnergyError
 
@@ -38,12 +38,12 @@ def validated_energy(energy: object, *, bot: str | None = None) -> int:
     >>> validated_energy(7)
     7
     """
-    whole = isinstance(energy, Integral) and not isinstance(energy, bool)
-    if not whole or not MIN_ENERGY <= int(energy) <= MAX_ENERGY:
-        raise EnergyError(
-            f"the energy is {energy!r}.", bot=bot, remedy="give a whole number in 1..100"
-        )
-    return int(energy)
+    # SupportsIndex is what int and NumPy's integers have, and neither float nor str.
+    if isinstance(energy, SupportsIndex) and not isinstance(energy, bool):
+        number = operator.index(energy)
+        if MIN_ENERGY <= number <= MAX_ENERGY:
+            return number
+    raise EnergyError(f"the energy is {energy!r}.", bot=bot, remedy="give a whole number in 1..100")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class EnergyAllotment:
         0.5..2, from short-term mean and EMA.
     synergy_factor
         ≥ 0; 1 while nothing is known of synergies.
-    short_mean, ema
+    short_term_mean, ema
         What the ROI factor was made of; ``None`` counts as 0.
     unbounded
         The product before rounding and clamping.
@@ -76,7 +76,7 @@ class EnergyAllotment:
     predicted: float
     roi_factor: float
     synergy_factor: float
-    short_mean: float | None
+    short_term_mean: float | None
     ema: float | None
     unbounded: float
 
@@ -85,8 +85,8 @@ class EnergyAllotment:
         return asdict(self)
 
 
-def roi_factor(short_mean: float | None, ema: float | None) -> float:
-    """``2 ** tanh((short_mean + ema) / 2)``: how far past ROI deltas stretch or shrink a budget.
+def roi_factor(short_term_mean: float | None, ema: float | None) -> float:
+    """``2 ** tanh((short_term_mean + ema) / 2)``: how far past ROI deltas stretch or shrink a budget.
 
     Grows with both, is 1 where they cancel out or are unknown (``None`` counts as 0), and stays
     within 0.5..2. Near 0 it changes by ln 2 ≈ 0.69 per unit of their mean.
@@ -101,7 +101,7 @@ def roi_factor(short_mean: float | None, ema: float | None) -> float:
     >>> roi_factor(None, 0.0), round(roi_factor(1.0, 1.0), 3), round(roi_factor(-1.0, -1.0), 3)
     (1.0, 1.695, 0.59)
     """
-    short = 0.0 if short_mean is None else _finite("the short-term ROI mean", short_mean)
+    short = 0.0 if short_term_mean is None else _finite("the short-term ROI mean", short_term_mean)
     average = 0.0 if ema is None else _finite("the ROI average", ema)
     # Halved before they are added, so that no sum of finite figures overflows.
     return float(2.0 ** math.tanh(short / 2 + average / 2))
@@ -112,19 +112,19 @@ class EnergyBudget:
 
     Examples
     --------
-    >>> EnergyBudget().allot(energy_score=1.0, predicted=0.5).energy
+    >>> EnergyBudget().energy(energy_score=1.0, predicted=0.5).energy
     8
-    >>> EnergyBudget().allot(energy=10, short_mean=-9.0, ema=-9.0).energy
+    >>> EnergyBudget().energy(energy=10, short_term_mean=-9.0, ema=-9.0).energy
     5
     """
 
-    def allot(
+    def energy(
         self,
         *,
         energy_score: float | None = None,
         energy: int | None = None,
         predicted: float = 0.0,
-        short_mean: float | None = None,
+        short_term_mean: float | None = None,
         ema: float | None = None,
         synergy_factor: float = 1.0,
     ) -> EnergyAllotment:
@@ -138,7 +138,7 @@ class EnergyBudget:
             Base energy asked for by the caller, 1..100; goes before the energy score.
         predicted
             Predicted ROI delta of the cycle, dimensionless.
-        short_mean, ema
+        short_term_mean, ema
             Short-term mean and EMA of the bot's ROI deltas; ``None`` if there are none yet.
         synergy_factor
             ≥ 0.
@@ -170,7 +170,7 @@ class EnergyBudget:
         synergy_factor = _finite("the synergy factor", synergy_factor)
         if synergy_factor < 0:
             raise EnergyError(f"the synergy factor is {synergy_factor}.", remedy="give 0 or more")
-        factor = roi_factor(short_mean, ema)
+        factor = roi_factor(short_term_mean, ema)
         unbounded = base * (1 + max(0.0, predicted)) * factor * synergy_factor
         # An overflow to infinity means "as much as possible"; the record stays plain JSON.
         unbounded = min(unbounded, 1e300)
@@ -181,7 +181,7 @@ class EnergyBudget:
             predicted=predicted,
             roi_factor=factor,
             synergy_factor=synergy_factor,
-            short_mean=short_mean,
+            short_term_mean=short_term_mean,
             ema=ema,
             unbounded=unbounded,
         )

@@ -120,11 +120,15 @@ class RoiTracker:
         Weight α of a new delta, in (0, 1].
     keep
         So many newest deltas are kept, ≥ 1.
+    deltas, ema
+        A history to go on with, as :attr:`deltas` and :attr:`ema` gave it.
 
     Raises
     ------
     ConfigError
-        If a parameter is outside its range.
+        If ``alpha`` or ``keep`` is outside its range.
+    DataError
+        If a delta or the average is not finite.
 
     Examples
     --------
@@ -135,15 +139,24 @@ class RoiTracker:
     1.0
     """
 
-    def __init__(self, alpha: float = 0.1, keep: int = 1000) -> None:
+    def __init__(
+        self,
+        alpha: float = 0.1,
+        keep: int = 1000,
+        *,
+        deltas: Iterable[float] = (),
+        ema: float | None = None,
+    ) -> None:
         if not 0 < alpha <= 1:
             raise ConfigError(f"the ROI average's alpha is {alpha}.", remedy="give one in (0, 1]")
         if keep < 1:
             raise ConfigError(f"the ROI history keeps {keep}.", remedy="keep at least 1 delta")
         self.alpha = float(alpha)
         self.keep = int(keep)
-        self._deltas: deque[float] = deque(maxlen=self.keep)
-        self._ema: float | None = None
+        self._deltas: deque[float] = deque(
+            (_check_finite("an ROI delta", delta) for delta in deltas), maxlen=self.keep
+        )
+        self._ema = None if ema is None else _check_finite("the ROI average", ema)
 
     @property
     def deltas(self) -> tuple[float, ...]:
@@ -198,7 +211,6 @@ class RoiTracker:
         ConfigError
             If a parameter is outside its range.
         """
-        tracker = cls(alpha=alpha, keep=keep)
         try:
             deltas, ema = list(data["roi_deltas"]), data["roi_delta_ema"]
         except (KeyError, TypeError) as error:
@@ -206,9 +218,7 @@ class RoiTracker:
                 f"the ROI history lacks {error}.",
                 remedy="give a document with roi_deltas and roi_delta_ema",
             ) from error
-        tracker._deltas.extend(_check_finite("an ROI delta", delta) for delta in deltas)
-        tracker._ema = None if ema is None else _check_finite("roi_delta_ema", ema)
-        return tracker
+        return cls(alpha, keep, deltas=deltas, ema=ema)
 
 
 def _check_finite(name: str, value: float) -> float:

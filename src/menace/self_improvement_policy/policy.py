@@ -71,8 +71,14 @@ class SelfImprovementPolicy:
     rng
         The generator that draws them, or a seed for a new one.
     prior_strength
-        Greatest magnitude of Q(run) of an untrained state, in ROI delta, > 0; reached where the debt is
-        twice the expected cycle cost or more.
+        Greatest magnitude of Q(run) of an untrained state, in ROI delta, > 0; reached where the
+        debt is twice the expected cycle cost or more.
+
+    Attributes
+    ----------
+    learned_through
+        For the policy's keeper: the id of the newest ledger entry that was learned from, 0 before
+        the first. It is saved with the values, so that no entry is learned from twice.
 
     Raises
     ------
@@ -108,6 +114,7 @@ class SelfImprovementPolicy:
         self.gamma = float(gamma)
         self.epsilon = float(epsilon)
         self.prior_strength = float(prior_strength)
+        self.learned_through = 0
         self._rng = _generator(rng)
         self._table: dict[State, tuple[float, float]] = {}
 
@@ -216,6 +223,7 @@ class SelfImprovementPolicy:
             "gamma": self.gamma,
             "epsilon": self.epsilon,
             "prior_strength": self.prior_strength,
+            "learned_through": self.learned_through,
             "generator": _plain(self._rng.bit_generator.state),
             "values": [[list(state), *values] for state, values in sorted(self._table.items())],
         }
@@ -245,6 +253,7 @@ class SelfImprovementPolicy:
                 prior_strength=data["prior_strength"],
                 rng=_restored_generator(data["generator"]),
             )
+            policy.learned_through = int(data["learned_through"])
             for state, skip, run in data["values"]:
                 policy._table[_validated(tuple(state))] = (float(skip), float(run))
         except (KeyError, TypeError, ValueError, AttributeError, ConfigError, DataError) as error:
