@@ -86,7 +86,7 @@ class EnergyAllotment:
 
 
 def roi_factor(short_term_mean: float | None, ema: float | None) -> float:
-    """``2 ** tanh((short_term_mean + ema) / 2)``: how far past ROI deltas stretch or shrink a budget.
+    """``2 ** tanh((short_term_mean + ema) / 2)``: how far the past stretches a budget.
 
     Grows with both, is 1 where they cancel out or are unknown (``None`` counts as 0), and stays
     within 0.5..2. Near 0 it changes by ln 2 ≈ 0.69 per unit of their mean.
