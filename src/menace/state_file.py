@@ -47,7 +47,9 @@ def write_state(path: Path, *, kind: str, version: int, data: Json) -> None:
     """
     path = Path(path)
     try:
-        body = json.dumps(data, sort_keys=True, allow_nan=False, separators=(",", ":"))
+        # There and back, so that the checksum is of what a reader will see: text keys, in order.
+        data = json.loads(json.dumps(data, allow_nan=False))
+        body = _canonical(data)
     except (TypeError, ValueError) as error:
         raise StateFileError(f"the state for {path} is not plain JSON: {error}.") from error
     header = {"menace": kind, "version": version, "sha256": _checksum(body)}
@@ -104,7 +106,7 @@ def read_state(path: Path, *, kind: str, version: int) -> Json | None:
     except (OSError, UnicodeDecodeError) as error:
         raise _refused(path, f"cannot be read ({error})") from error
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_no_number)
     except ValueError as error:
         raise _refused(path, f"is torn or not JSON ({error})") from error
     if not isinstance(document, dict) or document.get("menace") != kind:
@@ -113,10 +115,17 @@ def read_state(path: Path, *, kind: str, version: int) -> Json | None:
     if not isinstance(found, int) or found > version:
         raise _refused(path, f"has version {found}, newer than {version}, the newest known here")
     data = {name: value for name, value in document.items() if name not in _HEADER}
-    body = json.dumps(data, sort_keys=True, allow_nan=False, separators=(",", ":"))
-    if document.get("sha256") != _checksum(body):
+    if document.get("sha256") != _checksum(_canonical(data)):
         raise _refused(path, "does not match its checksum")
     return data
+
+
+def _canonical(data: Json) -> str:
+    return json.dumps(data, sort_keys=True, allow_nan=False, separators=(",", ":"))
+
+
+def _no_number(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON number")
 
 
 def _checksum(body: str) -> str:
