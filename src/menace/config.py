@@ -5,15 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args, get_type_hints
 
 from menace.errors import ConfigError, WorkspaceError
 from menace.records import BotConfig, Economics
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 CONFIG_NAME = "menace.toml"
 HOME_VARIABLE = "MENACE_HOME"
@@ -55,10 +53,10 @@ class LoopSettings:
 
     poll_seconds: float = 60.0
     lease_seconds: float = 900.0
-    archive_models: int = 8
+    archive_models: int = 12
     issue_severity: float = 0.9
     gate_z: float = 1.0
-    workers: int = 0
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     meter: str = "measured"
 
 
@@ -197,7 +195,7 @@ def _check_loop(loop: LoopSettings, where: str) -> None:
         raise ConfigError(
             f"{where}: loop.meter is {loop.meter!r}.", remedy="give 'measured' or 'counted'"
         )
-    if loop.poll_seconds <= 0 or loop.lease_seconds <= 0:
+    if not (loop.poll_seconds > 0 and loop.lease_seconds > 0):
         raise ConfigError(
             f"{where}: loop.poll_seconds and loop.lease_seconds must be positive.",
             remedy="give seconds > 0",
@@ -227,17 +225,25 @@ def _with_environment(document: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _refuse_unknown(cls: type, values: Mapping[str, Any], prefix: str) -> None:
+    """Refuse a name that ``cls`` does not have, in nested tables too, which pydantic passes over."""
+    hints = get_type_hints(cls)
+    for name, value in values.items():
+        if name not in hints:
+            raise ConfigError(
+                f"{prefix}unknown setting {name!r}.",
+                remedy=f"known settings: {', '.join(sorted(hints))}",
+            )
+        nested = [part for part in (hints[name], *get_args(hints[name])) if is_dataclass(part)]
+        if nested and isinstance(value, Mapping) and isinstance(nested[0], type):
+            _refuse_unknown(nested[0], value, f"{prefix}{name}: ")
+
+
 def _validated(cls: type, values: Mapping[str, Any], where: str = "") -> Any:
     from pydantic import TypeAdapter, ValidationError
 
-    known = {item.name for item in fields(cls)}
-    unknown = sorted(set(values) - known)
     prefix = f"{where}: " if where else ""
-    if unknown:
-        raise ConfigError(
-            f"{prefix}unknown setting {unknown[0]!r}.",
-            remedy=f"known settings: {', '.join(sorted(known))}",
-        )
+    _refuse_unknown(cls, values, prefix)
     try:
         return TypeAdapter(cls).validate_python(dict(values))
     except ValidationError as error:

@@ -20,7 +20,7 @@ def process_identity() -> str:
 
 
 def is_dead_neighbour(owner: str) -> bool:
-    """Whether ``owner`` was a process on this host that is gone, so that its lease means nothing."""
+    """Whether ``owner`` was a process on this host that is gone."""
     try:
         host, pid_text, rest = owner.split("/", 2)
         pid = int(pid_text)

@@ -1,0 +1,242 @@
+"""``menace init``, ``menace bot …``, ``menace observe``: what menace cares for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from menace.cli.app import app
+from menace.cli.output import Output, table, usd
+from menace.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+bot_app = App(name="bot", help="Put bots under care, and list them.")
+app.command(bot_app)
+
+_OBSERVED_AT_ONCE = 20_000
+
+
+@app.command
+def init(folder: Path = Path(), /, *, output: Output = Output()) -> None:
+    """Make a workspace: a folder with a menace.toml.
+
+    Parameters
+    ----------
+    folder
+        The current one by default.
+    """
+    from menace.workspace import Workspace
+
+    path = Workspace.create(folder)
+
+    def people(out: Console) -> None:
+        out.print(f"made {path}")
+        out.print("next: menace bot add NAME --source FILE --target COLUMN", style="dim")
+
+    output.show({"workspace": path.parent.resolve()}, people=people)
+
+
+@bot_app.command
+def add(
+    name: str,
+    /,
+    *,
+    source: str,
+    target: str,
+    time: str | None = None,
+    drop: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    url: str | None = None,
+    task: str | None = None,
+    metric: str | None = None,
+    tick_rows: int | None = None,
+    window_rows: int | None = None,
+    holdout_rows: int | None = None,
+    settlement_rows: int | None = None,
+    seconds_per_energy: float | None = None,
+    max_error_rate: float | None = None,
+    max_latency_seconds: float | None = None,
+    loss_usd: float | None = None,
+    cpu_second_usd: float | None = None,
+    promotion_usd: float | None = None,
+    serving_usd_per_row: float | None = None,
+    seed: int | None = None,
+    output: Output = Output(),
+) -> None:
+    """Put a bot under care.
+
+    Parameters
+    ----------
+    name
+        Unique in the workspace.
+    source
+        A CSV or Parquet file that grows, an SQL query (with --url), or package.module:function.
+    target
+        The column that is predicted.
+    time
+        The column that orders the rows.
+    drop
+        Columns that no model may see, such as ones that leak the target.
+    url
+        The database of an SQL source, as a SQLAlchemy URL.
+    task
+        binary, multiclass or regression; by default the data decide.
+    metric
+        error_rate, log_loss, absolute_error or squared_error; by default the task decides.
+    tick_rows
+        So many newly labelled rows make a tick, at which a decision is due.
+    window_rows
+        Newest rows that a model is trained on.
+    holdout_rows
+        Newest rows of the window on which champion and challenger are compared.
+    settlement_rows
+        Rows after a promotion over which it must prove that it paid.
+    seconds_per_energy
+        CPU-seconds that one unit of energy buys.
+    max_error_rate
+        A mean loss above this is an issue.
+    max_latency_seconds
+        A latency above this is an issue.
+    loss_usd
+        USD lost per unit of loss: for classification, per wrong prediction.
+    cpu_second_usd
+        USD per CPU-second.
+    promotion_usd
+        Fixed cost of a promotion, USD.
+    serving_usd_per_row
+        Cost of one prediction, USD.
+    seed
+        Seed of everything random in the bot's cycles.
+    """
+    from menace.workspace import Workspace
+
+    economics = {
+        "loss_usd": loss_usd,
+        "cpu_second_usd": cpu_second_usd,
+        "promotion_usd": promotion_usd,
+        "serving_usd_per_row": serving_usd_per_row,
+    }
+    given: dict[str, Any] = {
+        "time": time,
+        "drop": tuple(drop) if drop else None,
+        "task": task,
+        "metric": metric,
+        "tick_rows": tick_rows,
+        "window_rows": window_rows,
+        "holdout_rows": holdout_rows,
+        "settlement_rows": settlement_rows,
+        "seconds_per_energy": seconds_per_energy,
+        "max_error_rate": max_error_rate,
+        "max_latency_seconds": max_latency_seconds,
+        "seed": seed,
+        "economics": {k: v for k, v in economics.items() if v is not None} or None,
+    }
+    values = {
+        "name": name,
+        "source": parse_source(source, url),
+        "target": target,
+        **{key: value for key, value in given.items() if value is not None},
+    }
+    with Workspace.find() as workspace:
+        bot = workspace.add_bot(values)
+
+    def people(out: Console) -> None:
+        out.print(f"bot {bot.name} is under care")
+        out.print(f"next: menace cycle {bot.name}, or menace run", style="dim")
+
+    output.show(bot, people=people)
+
+
+@bot_app.command(name="list")
+def list_bots(*, output: Output = Output()) -> None:
+    """List the bots under care."""
+    from menace.workspace import Workspace
+
+    with Workspace.find() as workspace:
+        bots = workspace.store.bots()
+    rows = [
+        (
+            bot.name,
+            bot.source.kind if bot.source else "–",
+            bot.source.location if bot.source else "–",
+            bot.target,
+            bot.tick_rows,
+            usd(bot.economics.loss_usd),
+        )
+        for bot in bots
+    ]
+
+    def people(out: Console) -> None:
+        if not rows:
+            out.print("no bots yet; menace bot add NAME --source FILE --target COLUMN")
+            return
+        table(out, ["bot", "kind", "source", "target", "tick rows", "USD per loss"], rows)
+
+    output.show(bots, people=people)
+
+
+@app.command
+def observe(bot: str, file: Path, /, *, output: Output = Output()) -> None:
+    """Report outcomes of predictions that were served elsewhere.
+
+    An outcome whose prediction id is known already is left out, so a file may be sent twice.
+
+    Parameters
+    ----------
+    bot
+        The bot that served them.
+    file
+        CSV (.csv, .csv.gz), JSON lines (.jsonl) or Parquet with the columns prediction_id,
+        prediction, truth and, if you have them, at (ISO 8601 or POSIX seconds), loss, value_usd,
+        serving_cost_usd, latency_seconds.
+    """
+    from menace.cli.tables import outcomes_of, read_table
+    from menace.workspace import Workspace
+
+    with Workspace.find() as workspace:
+        workspace.store.bot(bot)
+        with output.working(f"reading {file.name}"):
+            outcomes = outcomes_of(read_table(file), file, bot)
+        new = 0
+        with output.working(f"storing {len(outcomes):,} outcomes"):
+            for start in range(0, len(outcomes), _OBSERVED_AT_ONCE):
+                part = outcomes[start : start + _OBSERVED_AT_ONCE]
+                new += workspace.data_bot.observe(bot, part)
+    result = {"bot": bot, "rows": len(outcomes), "new": new, "known": len(outcomes) - new}
+    output.show(
+        result,
+        people=lambda out: out.print(
+            f"{new:,} new outcomes of {bot}, {len(outcomes) - new:,} were known"
+        ),
+    )
+
+
+def parse_source(source: str, url: str | None) -> dict[str, Any]:
+    """Tell what kind of source is meant.
+
+    Raises
+    ------
+    ConfigError
+        For a query without a database, or a database without a query.
+    """
+    if re.match(r"\s*(select|with)\s", source, re.IGNORECASE):
+        if url is None:
+            raise ConfigError(
+                "the source is an SQL query, but no database is named.",
+                remedy="add --url, such as --url sqlite:///served.db",
+            )
+        return {"kind": "sql", "location": source, "url": url}
+    if url is not None:
+        raise ConfigError(
+            f"--url is given, but {source!r} is no SQL query.",
+            remedy="begin the source with SELECT or WITH, or leave --url out",
+        )
+    if re.fullmatch(r"[\w.]+:\w+", source) and not Path(source).exists():
+        return {"kind": "callable", "location": source}
+    if source.endswith((".parquet", ".pq")) or Path(source).is_dir():
+        return {"kind": "parquet", "location": source}
+    return {"kind": "csv", "location": source}

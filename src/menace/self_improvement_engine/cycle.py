@@ -1,0 +1,259 @@
+"""Run one cycle, step by step, each committed before the next, so that a kill costs one step.
+
+``decided → (patching) → training → evaluated → promoted | rejected | failed``. Settling comes
+later, when the rows are in (:mod:`menace.self_improvement_engine.settlement`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from menace.errors import MenaceError
+from menace.interfaces import StagedPipeline
+from menace.records import AutomationResult, CycleState, Package
+from menace.self_improvement_policy.staleness import StalenessEstimator
+
+if TYPE_CHECKING:
+    from menace.interfaces import Pipeline, Services
+    from menace.records import BotConfig, BotSnapshot, Cycle, Decision, Json
+
+logger = logging.getLogger(__name__)
+
+UNFINISHED = (
+    CycleState.DECIDED,
+    CycleState.PATCHING,
+    CycleState.TRAINING,
+    CycleState.EVALUATED,
+)
+MOST_ATTEMPTS = 2
+"""A training that was cut short is tried once more; a second cut marks the cycle failed."""
+
+COST_ALPHA = 0.3
+"""Weight of the newest cycle in the expected cycle cost."""
+
+
+@runtime_checkable
+class CodePatcher(Protocol):
+    """Patches a bot's helper code before the pipeline runs."""
+
+    def patch(self, bot_name: str, *, energy: int) -> Json:
+        """Try to improve the code; returns what was done, for the cycle's record."""
+        ...
+
+
+def row_of(snapshot: BotSnapshot) -> int:
+    """How many source rows are visible to the bot: its own clock."""
+    return snapshot.loop.position.row if snapshot.loop.position is not None else 0
+
+
+class CycleRunner:
+    """Runs a bot's cycles.
+
+    Parameters
+    ----------
+    services
+        Store, clock, meter.
+    pipeline
+        Makes the challenger.
+    patcher
+        Patches helper code first, if given.
+    """
+
+    def __init__(
+        self, services: Services, pipeline: Pipeline, patcher: CodePatcher | None = None
+    ) -> None:
+        self._services = services
+        self._pipeline = pipeline
+        self._patcher = patcher
+
+    def run(
+        self, bot: BotConfig, decision: Decision, *, energy: int, details: Json
+    ) -> AutomationResult:
+        """Open a cycle and bring it to its end or to its settlement.
+
+        Raises
+        ------
+        CycleConflictError
+            If the bot has a cycle under way.
+        """
+        store, now = self._services.store, self._services.clock.now()
+        snapshot = store.snapshot(bot.name)
+        row = row_of(snapshot)
+        cycle = store.open_cycle(
+            bot.name,
+            energy=energy,
+            row=row,
+            at=now,
+            decision_id=decision.decision_id,
+            details=details,
+        )
+        loop = dataclasses.replace(snapshot.loop, last_cycle_row=row, last_cycle_at=now, issues=())
+        store.save_loop(bot.name, loop)
+        return self._continue(bot, cycle)
+
+    def resume(self, bot: BotConfig) -> AutomationResult | None:
+        """Go on with the cycle that a killed process left, under the same id, if there is one."""
+        found = self._services.store.cycles(bot.name, last=1, states=UNFINISHED)
+        if not found:
+            return None
+        logger.info("bot %s: cycle %d goes on at %s", bot.name, found[0].cycle_id, found[0].state)
+        return self._continue(bot, found[0])
+
+    def _continue(self, bot: BotConfig, cycle: Cycle) -> AutomationResult:
+        # The one broad except of menace: whatever a pipeline or a patcher raises fails this cycle,
+        # is recorded, and harms neither the champion nor another bot.
+        try:
+            if cycle.state in {CycleState.DECIDED, CycleState.PATCHING}:
+                cycle = self._patch(cycle)
+            if cycle.state is CycleState.TRAINING:
+                return self._train(bot, cycle)
+            return self._conclude(bot, cycle, _recorded_result(cycle))
+        except Exception as error:
+            logger.exception("bot %s: cycle %d failed", bot.name, cycle.cycle_id)
+            return self._fail(bot, cycle.cycle_id, error)
+
+    def _patch(self, cycle: Cycle) -> Cycle:
+        if self._patcher is not None:
+            if cycle.state is CycleState.DECIDED:
+                cycle = self._advance(cycle, CycleState.PATCHING)
+            patched = self._patcher.patch(cycle.bot, energy=cycle.energy)
+            details = {**cycle.details, "patch": patched}
+            return self._advance(cycle, CycleState.TRAINING, details=details)
+        return self._advance(cycle, CycleState.TRAINING)
+
+    def _train(self, bot: BotConfig, cycle: Cycle) -> AutomationResult:
+        if cycle.attempts >= MOST_ATTEMPTS:
+            raise MenaceError(
+                f"its training was cut short {cycle.attempts} times.",
+                bot=bot.name,
+                cycle_id=cycle.cycle_id,
+                remedy="look for what kills the process (memory?), then: menace cycle " + bot.name,
+            )
+        cycle = self._advance(cycle, CycleState.TRAINING, attempts=cycle.attempts + 1)
+        if isinstance(self._pipeline, StagedPipeline):
+            result = self._pipeline.improve(bot.name, energy=cycle.energy, cycle_id=cycle.cycle_id)
+        else:
+            result = self._pipeline.run(bot.name, energy=cycle.energy)
+        if result.status == "failed":
+            raise MenaceError(result.error or result.message or "the pipeline failed", bot=bot.name)
+        cycle = self._advance(
+            cycle,
+            CycleState.EVALUATED,
+            replaced_version=self._services.store.snapshot(bot.name).champion_version,
+            version=result.package.version if result.package else None,
+            cpu_seconds=result.cpu_seconds,
+            cost_usd=result.cost_usd,
+            details={
+                **cycle.details,
+                "status": result.status,
+                "roi": result.roi,
+                "message": result.message,
+                "metrics": result.metrics,
+            },
+        )
+        return self._conclude(bot, cycle, result)
+
+    def _conclude(self, bot: BotConfig, cycle: Cycle, result: AutomationResult) -> AutomationResult:
+        """Promote or reject, and start the bot's debt anew."""
+        store = self._services.store
+        self._note_cost(bot, cycle, accepted=result.status in {"accepted", "promoted"})
+        if result.status == "accepted" and cycle.version is not None:
+            store.promote(
+                bot.name,
+                cycle.version,
+                row=row_of(store.snapshot(bot.name)),
+                at=self._services.clock.now(),
+                cycle_id=cycle.cycle_id,
+            )
+            return self._result(bot, cycle, result, "promoted")
+        if result.status == "promoted":
+            # A pipeline of the user's own, which deploys by itself: there is nothing to compare
+            # with, so its reported ROI stands in the cycle's details.
+            self._advance(cycle, CycleState.PROMOTED, outcome="promoted")
+            return self._result(bot, cycle, result, "promoted")
+        if cycle.version is not None:
+            store.reject(bot.name, cycle.version)
+        self._advance(cycle, CycleState.REJECTED, outcome="rejected")
+        return self._result(bot, cycle, result, result.status)
+
+    def _note_cost(self, bot: BotConfig, cycle: Cycle, *, accepted: bool) -> None:
+        """Update the expected cost of a cycle of energy 1, and what a rejection tells of debt."""
+        store = self._services.store
+        loop = store.snapshot(bot.name).loop
+        if loop.costed_cycle_id >= cycle.cycle_id:
+            return  # noted before a restart
+        search = (cycle.energy - 1) * bot.seconds_per_energy * bot.economics.cpu_second_usd
+        refit_usd = max(0.0, cycle.cost_usd - search)
+        known = loop.cycle_cost_usd
+        cost = refit_usd if known is None else known + COST_ALPHA * (refit_usd - known)
+        estimator = StalenessEstimator.from_json(loop.staleness)
+        if not accepted:
+            estimator.cycle_rejected()
+        store.save_loop(
+            bot.name,
+            dataclasses.replace(
+                loop,
+                cycle_cost_usd=cost,
+                costed_cycle_id=cycle.cycle_id,
+                failures=0,
+                staleness=estimator.to_json(),
+            ),
+        )
+
+    def _fail(self, bot: BotConfig, cycle_id: int, error: Exception) -> AutomationResult:
+        cycle = self._services.store.cycle(cycle_id)
+        if cycle.state in UNFINISHED:
+            cycle = self._advance(
+                cycle, CycleState.FAILED, error=f"{type(error).__name__}: {error}", outcome="failed"
+            )
+            loop = self._services.store.snapshot(bot.name).loop
+            self._services.store.save_loop(
+                bot.name, dataclasses.replace(loop, failures=loop.failures + 1)
+            )
+        return AutomationResult(
+            status="failed",
+            bot=bot.name,
+            energy=cycle.energy,
+            cycle_id=cycle_id,
+            cpu_seconds=cycle.cpu_seconds,
+            cost_usd=cycle.cost_usd,
+            message=f"cycle {cycle_id} failed; the champion keeps serving",
+            error=f"{type(error).__name__}: {error}",
+        )
+
+    def _advance(self, cycle: Cycle, state: CycleState, **changes: object) -> Cycle:
+        return self._services.store.advance_cycle(
+            cycle.cycle_id,
+            expected=cycle.state,
+            state=state,
+            at=self._services.clock.now(),
+            **changes,
+        )
+
+    @staticmethod
+    def _result(
+        bot: BotConfig, cycle: Cycle, result: AutomationResult, status: str
+    ) -> AutomationResult:
+        return dataclasses.replace(
+            result, status=status, bot=bot.name, energy=cycle.energy, cycle_id=cycle.cycle_id
+        )
+
+
+def _recorded_result(cycle: Cycle) -> AutomationResult:
+    """Rebuild an evaluated cycle's result from its record, after a restart."""
+    details = cycle.details
+    metrics: Json = details.get("metrics", {})
+    package = None
+    if cycle.version is not None:
+        package = Package(cycle.version, str(metrics.get("sha256", "")), "", {})
+    return AutomationResult(
+        status=str(details.get("status", "rejected")),
+        package=package,
+        roi=details.get("roi"),
+        cpu_seconds=cycle.cpu_seconds,
+        cost_usd=cycle.cost_usd,
+        metrics=metrics,
+        message=str(details.get("message", "")),
+    )

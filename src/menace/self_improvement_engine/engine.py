@@ -1,0 +1,565 @@
+"""``SelfImprovementEngine``: cares for one bot, from observing to learning."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import logging
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from menace.accounting.energy_budget import EnergyBudget, validated_energy
+from menace.config import DEFAULT_WIRING, load_dotted
+from menace.diagnostic_manager import DiagnosticManager
+from menace.errors import (
+    CycleConflictError,
+    MenaceError,
+    NoDataWarning,
+    UnknownBotError,
+)
+from menace.records import AutomationResult, CycleState, Decision, LedgerEntry
+from menace.self_improvement_engine.cycle import CodePatcher, CycleRunner, row_of
+from menace.self_improvement_engine.engine_state import EngineState, iso_utc
+from menace.self_improvement_engine.lease import lease, process_identity
+from menace.self_improvement_engine.observation import Observer
+from menace.self_improvement_engine.settlement import Settler
+from menace.self_improvement_engine.trigger import Situation, assess, judge
+from menace.self_improvement_policy import SelfImprovementPolicy
+
+if TYPE_CHECKING:
+    from menace.data_bot import DataBot
+    from menace.interfaces import (
+        Clock,
+        DiagnosticSource,
+        EnergyScorer,
+        EventBus,
+        Pipeline,
+        Services,
+        Store,
+    )
+    from menace.records import BotConfig, Issue, Json, ModelVersion
+
+LEDGER_MEMORY = 1000
+RECENT_CYCLES = 20
+_instances = itertools.count()
+
+logger = logging.getLogger(__name__)
+
+
+class SelfImprovementEngine:
+    """Watches one bot and improves it when that is worth its cost.
+
+    Without a store or services of its own, the engine uses the workspace of the current folder,
+    looked up when it is first used. Making an engine opens nothing, save a ``state_path`` that is
+    read at once.
+
+    Parameters
+    ----------
+    bot_name
+        The bot.
+    pipeline
+        Makes challengers; any object with ``run(bot_name, energy) -> AutomationResult``. The
+        workspace's tabular pipeline by default.
+    policy
+        Judges whether a cycle pays. By default the bot's own, kept in the workspace.
+    diagnostics
+        Finds issues; by default a :class:`~menace.diagnostic_manager.DiagnosticManager`.
+    data_bot
+        Where metric samples of the engine itself go; optional.
+    capital_bot
+        Has ``energy_score(load, success_rate, deploy_eff, failure_rate)``; scales the energy of
+        cycles that nobody asked for by number.
+    self_coding_engine
+        Has ``patch(bot_name, energy=…)``, called before the pipeline.
+    event_bus, store, clock
+        In place of the workspace's.
+    meta_logger
+        Has ``log_cycle(cycle, roi, modules, reason)``, called for every settled cycle.
+    synergy_learner
+        Kept for whoever asks for it; menace's own use of it comes with :mod:`menace.synergy`.
+    interval
+        Seconds after which a cycle runs whatever the policy says; ``None``: never for that reason.
+    state_path
+        JSON file of ROI deltas, their EMA and the time of the last cycle. In a workspace there is
+        one by default.
+    roi_ema_alpha
+        α of ``ema ← (1 − α)·ema + α·delta``, in (0, 1].
+    seed
+        Seed of the default policy.
+    services
+        Everything at once, put together by hand.
+
+    Raises
+    ------
+    StateFileError
+        If ``state_path`` is torn, foreign or newer.
+    """
+
+    def __init__(
+        self,
+        bot_name: str,
+        *,
+        pipeline: Pipeline | None = None,
+        policy: SelfImprovementPolicy | None = None,
+        diagnostics: DiagnosticSource | None = None,
+        data_bot: DataBot | None = None,
+        capital_bot: EnergyScorer | None = None,
+        self_coding_engine: CodePatcher | None = None,
+        event_bus: EventBus | None = None,
+        meta_logger: Any = None,
+        synergy_learner: Any = None,
+        store: Store | None = None,
+        interval: float | None = None,
+        state_path: str | Path | None = None,
+        roi_ema_alpha: float = 0.1,
+        seed: int = 0,
+        clock: Clock | None = None,
+        services: Services | None = None,
+    ) -> None:
+        self.bot_name = bot_name
+        self.pipeline = pipeline
+        self.policy = policy
+        self.diagnostics = diagnostics
+        self.data_bot = data_bot
+        self.capital_bot = capital_bot
+        self.self_coding_engine = self_coding_engine
+        self.meta_logger = meta_logger
+        self.synergy_learner = synergy_learner
+        self.interval = interval
+        self.seed = seed
+        self._event_bus, self._store, self._clock = event_bus, store, clock
+        self._given_services = services
+        self._alpha = roi_ema_alpha
+        self._state_path = Path(state_path) if state_path is not None else None
+        self._state: EngineState | None = None
+        if self._state_path is not None:
+            self._state = EngineState.load(self._state_path, alpha=roi_ema_alpha)
+        self._organs: _Organs | None = None
+        self._requested = False
+        self._warned = False
+        self._task: asyncio.Task[None] | None = None
+        self._stop: asyncio.Event | None = None
+
+    @property
+    def roi_deltas(self) -> list[float]:
+        """The last 1,000 ROI deltas, oldest first, dimensionless."""
+        return list(self._engine_state().roi.deltas)
+
+    @property
+    def roi_delta_ema(self) -> float | None:
+        """EMA of the ROI deltas; ``None`` before the first."""
+        return self._engine_state().roi.ema
+
+    @property
+    def last_cycle_at(self) -> str | None:
+        """When the last cycle began: UTC, ISO 8601; ``None`` before the first."""
+        return iso_utc(self._engine_state().last_cycle_at)
+
+    def request_cycle(self) -> None:
+        """Ask for a cycle at the next decision, whatever the policy says."""
+        self._requested = True
+
+    def _should_trigger(self) -> Decision:
+        """Decide whether a cycle is worth its cost now. The decision is stored, also a no.
+
+        Returns
+        -------
+        Decision
+            Truthy when it says run; its inputs are all that was known.
+
+        Raises
+        ------
+        UnknownBotError
+            If the store has no such bot.
+        """
+        organs = self._wired()
+        if organs is None:
+            return Decision(self.bot_name, True, "no workspace here", time.time())
+        situation = self._situation(organs, energy=1)
+        run, reason = judge(
+            organs.bot,
+            situation,
+            policy=organs.policy,
+            requested=self._requested,
+            interval=self.interval,
+            issue_severity=organs.services.settings.issue_severity,
+        )
+        decision = Decision(
+            self.bot_name, run, reason, organs.services.clock.now(), situation.inputs()
+        )
+        number = organs.services.store.add_decision(decision)
+        return dataclasses.replace(decision, decision_id=number)
+
+    def run_cycle(self, energy: int = 1) -> AutomationResult:
+        """Take new rows in and run a cycle now.
+
+        A cycle that a killed process left is gone on with instead of a second one.
+
+        Parameters
+        ----------
+        energy
+            Budget, 1..100; one unit buys ``seconds_per_energy`` CPU-seconds.
+
+        Returns
+        -------
+        AutomationResult
+            ``promoted``, ``rejected``, ``failed`` or ``no_data``.
+
+        Raises
+        ------
+        EnergyError
+            If ``energy`` is no whole number in 1..100.
+        DataError
+            If the source or its rows are wrong; nothing is changed.
+        CycleConflictError
+            If another process cares for the bot at this moment.
+        """
+        validated_energy(energy)
+        organs = self._wired()
+        if organs is None:
+            return self._no_data(energy)
+        with self._lease(organs, energy) as held:
+            if not held:
+                raise CycleConflictError(
+                    "another process cares for this bot at the moment.",
+                    bot=self.bot_name,
+                    remedy="wait for it to finish, or stop it",
+                )
+            resumed = self._take_in(organs, partial=True)
+            if resumed is not None:
+                return resumed
+            self._requested = True
+            return self._run(organs, self._should_trigger(), energy)
+
+    def tick(self, energy: int | None = None) -> tuple[Decision, AutomationResult | None]:
+        """Take new rows in, settle what is due, decide, and run a cycle if that pays.
+
+        Parameters
+        ----------
+        energy
+            Budget of a cycle; by default 1, or what the capital position allows.
+
+        Returns
+        -------
+        decision, result
+            The result is ``None`` when the decision says no.
+
+        Raises
+        ------
+        DataError, UnknownBotError, EnergyError
+            As :meth:`run_cycle`.
+        """
+        if energy is not None:
+            validated_energy(energy)
+        organs = self._wired()
+        if organs is None:
+            return self._should_trigger(), self._no_data(energy or 1)
+        with self._lease(organs, energy or 1) as held:
+            if not held:
+                now = organs.services.clock.now()
+                return Decision(self.bot_name, False, "another process cares for it", now), None
+            resumed = self._take_in(organs, partial=False)
+            decision = self._should_trigger()
+            if not decision:
+                return decision, resumed
+            return decision, self._run(organs, decision, energy)
+
+    def roll_back(self, *, to: int | None = None) -> ModelVersion:
+        """Let a former champion serve again, at no training cost.
+
+        Parameters
+        ----------
+        to
+            The version; by default the champion before the present one.
+
+        Raises
+        ------
+        UnknownVersionError
+            If there is no such version, or none before the present one.
+        UnknownBotError
+            If there is no such bot here.
+        """
+        organs = self._wired()
+        if organs is None:
+            raise UnknownBotError("there is no such bot here.", bot=self.bot_name)
+        store = organs.services.store
+        version = store.roll_back(
+            self.bot_name,
+            to=to,
+            row=row_of(store.snapshot(self.bot_name)),
+            at=organs.services.clock.now(),
+        )
+        self._deliver(organs)
+        return version
+
+    def record_failure(self, error: Exception) -> None:
+        """Note in the store that the bot could not even be looked at, and why."""
+        organs = self._organs
+        if organs is None:
+            return
+        now = organs.services.clock.now()
+        inputs = {"error": f"{type(error).__name__}: {error}"}
+        organs.services.store.add_decision(Decision(self.bot_name, False, "failed", now, inputs))
+
+    async def schedule(self) -> asyncio.Task[None]:
+        """Begin to tick in the background, every ``poll_seconds``; returns the task.
+
+        Scheduling twice returns the task that runs already.
+        """
+        if self._task is None or self._task.done():
+            self._stop = asyncio.Event()
+            self._task = asyncio.create_task(
+                self._tick_until(self._stop), name=f"menace {self.bot_name}"
+            )
+        return self._task
+
+    async def shutdown_schedule(self) -> None:
+        """Stop ticking; a cycle that is under way finishes first."""
+        if self._task is None or self._stop is None:
+            return
+        self._stop.set()
+        task, self._task = self._task, None
+        await task
+
+    async def _tick_until(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await asyncio.to_thread(self.tick)
+            except MenaceError as error:
+                logger.error("bot %s: %s", self.bot_name, error)
+                self.record_failure(error)
+            organs = self._organs
+            pause = organs.services.settings.poll_seconds if organs is not None else 60.0
+            try:
+                await asyncio.wait_for(stop.wait(), timeout=pause)
+            except TimeoutError:
+                continue
+
+    def _take_in(self, organs: _Organs, *, partial: bool) -> AutomationResult | None:
+        """Finish what was left, observe, settle and learn; returns a resumed cycle's result."""
+        organs.bot = organs.services.store.bot(self.bot_name)
+        self._learn(organs)
+        resumed = organs.runner.resume(organs.bot)
+        organs.observer.observe(organs.bot, partial=partial)
+        organs.settler.settle_due(organs.bot)
+        self._learn(organs)
+        self._deliver(organs)
+        return resumed
+
+    def _run(self, organs: _Organs, decision: Decision, energy: int | None) -> AutomationResult:
+        self._requested = False
+        if organs.services.store.snapshot(self.bot_name).loop.labelled_rows == 0 and (
+            organs.bot.source is None or organs.tabular
+        ):
+            return self._no_data(energy or 1)
+        budget = self._budget(organs, decision, energy)
+        state = self._engine_state()
+        state.last_cycle_at = organs.services.clock.now()
+        details: Json = {
+            "reason": decision.reason,
+            "policy_state": decision.inputs.get("policy_state"),
+            "budget": budget,
+        }
+        result = organs.runner.run(
+            organs.bot, decision, energy=int(budget["energy"]), details=details
+        )
+        organs.settler.settle_due(organs.bot)
+        self._learn(organs)
+        state.save(organs.state_path)
+        self._deliver(organs)
+        return result
+
+    def _budget(self, organs: _Organs, decision: Decision, energy: int | None) -> Json:
+        """Energy of the cycle with every factor; a number that somebody asked for stands."""
+        if energy is not None or self.capital_bot is None:
+            return {"energy": energy or 1, "asked_for": energy is not None}
+        roi = self._engine_state().roi
+        budget = EnergyBudget().energy(
+            energy_score=self._energy_score(organs),
+            predicted=float(decision.inputs.get("policy_score", 0.0)),
+            short_term_mean=roi.short_term_mean(5),
+            ema=roi.ema,
+        )
+        return budget.to_json()
+
+    def _situation(self, organs: _Organs, *, energy: int) -> Situation:
+        services = organs.services
+        snapshot = services.store.snapshot(self.bot_name)
+        issues = (*snapshot.loop.issues, *self._diagnosed(organs, snapshot.totals.outcomes))
+        return assess(
+            organs.bot,
+            snapshot,
+            tuple(sorted(issues, key=lambda issue: -issue.severity)),
+            policy=organs.policy,
+            roi=self._engine_state().roi,
+            energy=energy,
+            energy_score=None if self.capital_bot is None else self._energy_score(organs),
+            now=services.clock.now(),
+        )
+
+    def _diagnosed(self, organs: _Organs, outcomes: int) -> tuple[Issue, ...]:
+        """Diagnose when outcomes have come in since the last time; otherwise remember."""
+        if organs.diagnosed_outcomes != outcomes:
+            organs.issues = tuple(organs.diagnostics.diagnose(self.bot_name)) if outcomes else ()
+            organs.diagnosed_outcomes = outcomes
+        return organs.issues
+
+    def _energy_score(self, organs: _Organs) -> float:
+        if self.capital_bot is None:
+            return 0.0
+        ended = organs.services.store.cycles(
+            self.bot_name, last=RECENT_CYCLES, states=(CycleState.SETTLED,)
+        )
+        count = max(1, len(ended))
+        promoted = sum(cycle.outcome == "promoted" for cycle in ended)
+        failed = sum(cycle.outcome == "failed" for cycle in ended)
+        paid = sum(cycle.gain_usd > cycle.cost_usd for cycle in ended)
+        return self.capital_bot.energy_score(
+            load=0.0,
+            success_rate=promoted / count,
+            deploy_eff=paid / count,
+            failure_rate=failed / count,
+        )
+
+    def _learn(self, organs: _Organs) -> None:
+        """Take in what the ledger holds beyond what was learned; each entry once."""
+        state, store = self._engine_state(), organs.services.store
+        entries = store.ledger(self.bot_name, after=state.ledger_id)
+        if not entries:
+            return
+        for entry in entries:
+            self._learn_from(organs, entry)
+            state.roi.add(entry.roi_delta)
+            state.ledger_id = entry.entry_id or state.ledger_id
+        if organs.policy_path is not None:
+            organs.policy.save(organs.policy_path)
+        state.save(organs.state_path)
+
+    def _learn_from(self, organs: _Organs, entry: LedgerEntry) -> None:
+        cycle = organs.services.store.cycle(entry.cycle_id)
+        seen = cycle.details.get("policy_state")
+        number = entry.entry_id or 0
+        replaced = cycle.replaced_version is not None
+        if seen is not None and replaced and organs.policy.learned_through < number:
+            organs.policy.update(tuple(seen), entry.roi_delta, action="run")
+        organs.policy.learned_through = max(organs.policy.learned_through, number)
+        if self.meta_logger is not None:
+            modules = list(cycle.details.get("metrics", {}).get("modules", ["model"]))
+            self.meta_logger.log_cycle(
+                entry.cycle_id, entry.roi_delta, modules, str(cycle.details.get("reason", ""))
+            )
+
+    def _deliver(self, organs: _Organs) -> None:
+        """Hand committed events to the subscribers; what is not handed over now comes next time."""
+        store, bus = organs.services.store, organs.services.event_bus
+        while events := store.pending_events(bot=self.bot_name):
+            bus.publish(events)
+            store.mark_delivered([e.event_id for e in events if e.event_id is not None])
+
+    def _lease(self, organs: _Organs, energy: int) -> Any:
+        settings = organs.services.settings
+        return lease(
+            organs.services.store,
+            self.bot_name,
+            owner=organs.owner,
+            seconds=settings.lease_seconds + 10.0 * energy * organs.bot.seconds_per_energy,
+            clock=organs.services.clock,
+        )
+
+    def _engine_state(self) -> EngineState:
+        if self._state is None:
+            organs = self._wired()
+            if organs is None:
+                return EngineState.load(None, alpha=self._alpha)
+            self._state = EngineState.load(organs.state_path, alpha=self._alpha)
+            if organs.state_path is None:
+                self._recall(organs, self._state)
+        return self._state
+
+    def _recall(self, organs: _Organs, state: EngineState) -> None:
+        """Without a state file the ledger itself is the memory."""
+        for entry in organs.services.store.ledger(self.bot_name, last=LEDGER_MEMORY):
+            state.roi.add(entry.roi_delta)
+            state.ledger_id = entry.entry_id or state.ledger_id
+
+    def _no_data(self, energy: int) -> AutomationResult:
+        message = (
+            f"bot {self.bot_name!r} has no data; add some with: "
+            f"menace init && menace bot add {self.bot_name} --source FILE --target COLUMN"
+        )
+        if not self._warned:
+            warnings.warn(message, NoDataWarning, stacklevel=3)
+            self._warned = True
+        return AutomationResult(status="no_data", bot=self.bot_name, energy=energy, message=message)
+
+    def _wired(self) -> _Organs | None:
+        """Find the services and put the organs together, once; None if there is nothing here."""
+        if self._organs is None:
+            services = self._services()
+            if services is None:
+                return None
+            try:
+                bot = services.store.bot(self.bot_name)
+            except UnknownBotError:
+                return None
+            self._organs = self._assemble(services, bot)
+        return self._organs
+
+    def _services(self) -> Services | None:
+        services = self._given_services
+        if services is None:
+            services = load_dotted(DEFAULT_WIRING)(store=self._store)
+        if services is None:
+            return None
+        given = {"store": self._store, "event_bus": self._event_bus, "clock": self._clock}
+        return dataclasses.replace(services, **{k: v for k, v in given.items() if v is not None})
+
+    def _assemble(self, services: Services, bot: BotConfig) -> _Organs:
+        from menace.model_automation_pipeline import ModelAutomationPipeline
+
+        pipeline = self.pipeline or ModelAutomationPipeline(services)
+        folder = services.state_folder
+        policy_path = None if folder is None else folder / f"{bot.name}.policy.json"
+        policy = self.policy
+        if policy is None and policy_path is not None and policy_path.exists():
+            policy = SelfImprovementPolicy.load(policy_path)
+        if self.policy is not None:
+            policy_path = None  # the caller keeps a policy of their own
+        state_path = self._state_path
+        if state_path is None and folder is not None:
+            state_path = folder / f"{bot.name}.engine.json"
+        return _Organs(
+            services=services,
+            bot=bot,
+            policy=policy or SelfImprovementPolicy(rng=self.seed),
+            policy_path=policy_path,
+            state_path=state_path,
+            diagnostics=self.diagnostics or DiagnosticManager(services.store),
+            observer=Observer(services, pipeline),
+            runner=CycleRunner(services, pipeline, self.self_coding_engine),
+            settler=Settler(services),
+            owner=f"{process_identity()}/{next(_instances)}",
+            tabular=isinstance(pipeline, ModelAutomationPipeline),
+        )
+
+
+@dataclasses.dataclass(slots=True)
+class _Organs:
+    """An engine's parts, once they are wired."""
+
+    services: Services
+    bot: BotConfig
+    policy: SelfImprovementPolicy
+    policy_path: Path | None
+    state_path: Path | None
+    diagnostics: DiagnosticSource
+    observer: Observer
+    runner: CycleRunner
+    settler: Settler
+    owner: str
+    tabular: bool
+    issues: tuple[Issue, ...] = ()
+    diagnosed_outcomes: int = -1

@@ -1,0 +1,105 @@
+"""Settle: write what a cycle earned and cost, once, when its rows are in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from menace.accounting.roi_tracker import roi_delta
+from menace.records import CycleState, LedgerEntry
+from menace.self_improvement_engine.cycle import row_of
+
+if TYPE_CHECKING:
+    from menace.interfaces import Services
+    from menace.records import BotConfig, Cycle
+
+
+class Settler:
+    """Closes the books on cycles.
+
+    Parameters
+    ----------
+    services
+        Store and clock.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def settle_due(self, bot: BotConfig) -> list[LedgerEntry]:
+        """Settle every cycle that nothing more can be learned about.
+
+        That is: rejected and failed ones, a bot's first (it replaced nothing), those whose
+        settlement rows are in, and those whose model does not serve any more, with the rows they
+        had. A promotion that lost money against the model it replaced is taken back first.
+
+        Returns
+        -------
+        list of LedgerEntry
+            The entries written now.
+        """
+        store = self._services.store
+        champion = store.snapshot(bot.name).champion_version
+        states = (
+            CycleState.PROMOTED,
+            CycleState.REJECTED,
+            CycleState.ROLLED_BACK,
+            CycleState.FAILED,
+        )
+        written = []
+        for cycle in store.cycles(bot.name, last=100, states=states):
+            if not _is_due(bot, cycle, champion):
+                continue
+            entry = self._settle(self._taken_back_if_bad(bot, cycle, champion))
+            if entry is not None:
+                written.append(entry)
+        return written
+
+    def _taken_back_if_bad(self, bot: BotConfig, cycle: Cycle, champion: int | None) -> Cycle:
+        """Let the replaced champion serve again if it would have earned more on the same rows."""
+        serves = cycle.state is CycleState.PROMOTED and cycle.version == champion
+        if not serves or cycle.replaced_version is None or cycle.gain_usd >= 0:
+            return cycle
+        store = self._services.store
+        store.roll_back(
+            bot.name,
+            to=cycle.replaced_version,
+            row=row_of(store.snapshot(bot.name)),
+            at=self._services.clock.now(),
+            cycle_id=cycle.cycle_id,
+        )
+        return store.cycle(cycle.cycle_id)
+
+    def _settle(self, cycle: Cycle) -> LedgerEntry | None:
+        entry = LedgerEntry(
+            cycle_id=cycle.cycle_id,
+            bot=cycle.bot,
+            at=self._services.clock.now(),
+            gain_usd=cycle.gain_usd,
+            cycle_cost_usd=cycle.cost_usd,
+            serving_cost_usd=cycle.serving_cost_usd,
+            rows=cycle.settled_rows,
+            roi_delta=_roi_delta(cycle),
+        )
+        written = self._services.store.settle(
+            entry, expected=cycle.state, outcome=cycle.outcome or cycle.state.value
+        )
+        return entry if written else None
+
+
+def _is_due(bot: BotConfig, cycle: Cycle, champion: int | None) -> bool:
+    if cycle.state is not CycleState.PROMOTED:
+        return True
+    if cycle.replaced_version is None or cycle.settled_rows >= bot.settlement_rows:
+        return True
+    return cycle.version != champion
+
+
+def _roi_delta(cycle: Cycle) -> float:
+    """ROI delta by the formula; a bot's first cycle replaces nothing, so its ROI delta is 0."""
+    if cycle.state is CycleState.PROMOTED and cycle.replaced_version is None:
+        return 0.0
+    return roi_delta(
+        gain_usd=cycle.gain_usd,
+        cycle_cost_usd=cycle.cost_usd,
+        serving_cost_usd=cycle.serving_cost_usd,
+    )

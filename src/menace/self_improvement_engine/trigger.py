@@ -1,0 +1,176 @@
+"""Decide: is a cycle worth its cost now? Who answered, and all that was known, is in the decision.
+
+Asked in this order: manual request, first model, cooling down after failures, interval, policy,
+diagnostics. Everything is read in one statement, whatever the length of the bot's history.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from menace.self_improvement_engine.cycle import row_of
+from menace.self_improvement_policy import state_of
+from menace.self_improvement_policy.staleness import StalenessEstimator
+
+if TYPE_CHECKING:
+    from menace.accounting.roi_tracker import RoiTracker
+    from menace.records import BotConfig, BotSnapshot, Issue, Json
+    from menace.self_improvement_policy import PolicyState, SelfImprovementPolicy
+
+FIRST_MODEL_ROWS = 20
+"""Fewer labelled rows than this make no model."""
+
+LONGEST_COOLING_TICKS = 64
+SHORT_TERM_CYCLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known of a bot when a decision is due.
+
+    Attributes
+    ----------
+    debt_usd
+        Accumulated excess loss of the champion over a fresh model, USD.
+    cycle_cost_usd
+        Expected cost of a cycle, USD.
+    age_ticks
+        Ticks since the champion was trained.
+    rows_since_cycle
+        Rows that became visible since the last cycle began.
+    """
+
+    snapshot: BotSnapshot
+    issues: tuple[Issue, ...]
+    debt_usd: float
+    cycle_cost_usd: float
+    age_ticks: float
+    rows_since_cycle: int
+    seconds_since_cycle: float | None
+    short_term_roi: float | None
+    roi_ema: float | None
+    energy_score: float | None
+    state: PolicyState
+    policy_score: float
+    estimate: Json
+
+    def inputs(self) -> Json:
+        """Everything, as the decision record keeps it."""
+        return {
+            "row": row_of(self.snapshot),
+            "champion_version": self.snapshot.champion_version,
+            "debt_usd": self.debt_usd,
+            "cycle_cost_usd": self.cycle_cost_usd,
+            "age_ticks": self.age_ticks,
+            "rows_since_cycle": self.rows_since_cycle,
+            "seconds_since_cycle": self.seconds_since_cycle,
+            "short_term_roi": self.short_term_roi,
+            "roi_ema": self.roi_ema,
+            "energy_score": self.energy_score,
+            "policy_state": list(self.state),
+            "policy_score": self.policy_score,
+            "staleness": self.estimate,
+            "issues": [
+                {"kind": i.kind.value, "severity": round(i.severity, 4), "row": i.row}
+                for i in self.issues
+            ],
+        }
+
+
+def assess(
+    bot: BotConfig,
+    snapshot: BotSnapshot,
+    issues: tuple[Issue, ...],
+    *,
+    policy: SelfImprovementPolicy,
+    roi: RoiTracker,
+    energy: int,
+    energy_score: float | None,
+    now: float,
+) -> Situation:
+    """Gather what a decision rests on. Pure: everything it needs is passed in."""
+    loop = snapshot.loop
+    estimator = StalenessEstimator.from_json(loop.staleness)
+    tick_usd = bot.tick_rows * bot.economics.loss_usd
+    debt_usd = estimator.debt * tick_usd
+    cost_usd = expected_cost_usd(bot, loop.cycle_cost_usd, energy)
+    drift = max((i.severity for i in issues if i.kind.value == "drift"), default=0.0)
+    short_mean = roi.short_term_mean(SHORT_TERM_CYCLES)
+    state = state_of(
+        debt_ratio=debt_usd / cost_usd if cost_usd > 0 else math.copysign(math.inf, debt_usd),
+        age_ticks=estimator.age_ticks,
+        drift_severity=drift,
+        short_mean=short_mean,
+        ema=roi.ema,
+        energy_score=energy_score,
+        module_trend=None,
+    )
+    return Situation(
+        snapshot=snapshot,
+        issues=issues,
+        debt_usd=debt_usd,
+        cycle_cost_usd=cost_usd,
+        age_ticks=estimator.age_ticks,
+        rows_since_cycle=row_of(snapshot) - (loop.last_cycle_row or 0),
+        seconds_since_cycle=None if loop.last_cycle_at is None else now - loop.last_cycle_at,
+        short_term_roi=short_mean,
+        roi_ema=roi.ema,
+        energy_score=energy_score,
+        state=state,
+        policy_score=policy.score(state),
+        estimate=estimator.explain(),
+    )
+
+
+def expected_cost_usd(bot: BotConfig, refit_usd: float | None, energy: int) -> float:
+    """Cost of a cycle: the refit as it has been, the search as it is budgeted, USD."""
+    unit_usd = bot.seconds_per_energy * bot.economics.cpu_second_usd
+    refit = unit_usd + bot.economics.promotion_usd if refit_usd is None else refit_usd
+    return refit + (energy - 1) * unit_usd
+
+
+def judge(
+    bot: BotConfig,
+    situation: Situation,
+    *,
+    policy: SelfImprovementPolicy,
+    requested: bool,
+    interval: float | None,
+    issue_severity: float,
+) -> tuple[bool, str]:
+    """Say whether to run, and who said so."""
+    loop = situation.snapshot.loop
+    if requested:
+        return True, "manual request"
+    if situation.snapshot.champion_version is None:
+        if loop.labelled_rows >= FIRST_MODEL_ROWS:
+            return True, "first model"
+        return False, f"waiting for the first {FIRST_MODEL_ROWS} labelled rows"
+    cooling = bot.tick_rows * min(2**loop.failures, LONGEST_COOLING_TICKS)
+    if loop.failures and situation.rows_since_cycle < cooling:
+        return False, f"cooling down after {loop.failures} failed cycles"
+    elapsed = situation.seconds_since_cycle
+    if interval is not None and (elapsed is None or elapsed >= interval):
+        return True, "interval"
+    if situation.rows_since_cycle <= 0:
+        return False, "nothing new since the last cycle"
+    if policy.decide(situation.state):
+        return True, "policy"
+    severe = [
+        issue
+        for issue in situation.issues
+        if issue.severity >= issue_severity and not _muted(bot, situation, issue)
+    ]
+    if severe:
+        return True, f"diagnostics: {severe[0].kind.value}"
+    return False, "policy"
+
+
+def _muted(bot: BotConfig, situation: Situation, issue: Issue) -> bool:
+    """Whether a cycle has answered the issue, or it is none that a cycle could answer."""
+    if issue.kind.value in {"waiting_for_labels", "latency"}:
+        return True
+    answered = situation.snapshot.loop.last_cycle_row is not None
+    return answered and situation.rows_since_cycle < bot.settlement_rows

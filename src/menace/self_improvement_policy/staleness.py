@@ -1,0 +1,252 @@
+r"""How stale is the champion? The debt behind a decision, from paired losses of champion and archive.
+
+Model. On a tick's rows, with :math:`\ell_m` the mean loss of model *m*,
+
+.. math:: \ell_m = \text{difficulty} + \text{luck}_m + a \cdot \text{age}_m + \text{noise},
+          \qquad a = \rho L,
+
+where *L* is the level of the loss, ρ the relative staleness per tick and age counts ticks since the
+training. The difficulty is common to all models that are scored on the same rows, so only paired
+differences are used: they cancel it, and with it most of the noise and all of the season.
+
+1. *Lead* of model *s* over *r*, with discounted sums :math:`D \leftarrow g D + (\ell_s - \ell_r)`,
+   :math:`N \leftarrow g N + 1` and *n*₀ ticks of prior belief in the model above:
+   :math:`d_{sr} = (D_{sr} + n_0 a (\text{age}_s - \text{age}_r)) / (N_{sr} + n_0)`.
+2. *Staleness*: ridge regression through the origin of :math:`(\ell_r - \ell_{new}) / L` on
+   :math:`\text{age}_r - \text{age}_{new}`, with *n*ρ worth of belief in ρ₀:
+   :math:`\rho = (n_\rho \rho_0 + S_{xy}) / (n_\rho + S_{xx})`.
+3. *Excess* of the champion *v* over a model that would be trained now. Every archived model is a
+   witness, *v* itself is one: *v*'s measured lead over it plus the witness's own expected staleness,
+   :math:`x = \sum_r w_r (d_{vr} + a\,\text{age}_r) / \sum_r w_r`, :math:`w_r = 1 / (\tau + \text{age}_r)`.
+4. *Debt*: what an excess that grew linearly to *x* at the rate *a* has accumulated, with a margin
+   κ against deciding on noise: :math:`\text{debt} = (x / \kappa)^2 / (2a)` for *x* > 0, else 0.
+
+With staleness :math:`a k`, cost *c* of a cycle and interval *k*, the cost per tick
+:math:`c / k + a k / 2` is least at :math:`k^* = \sqrt{2c/a}`; there the excess is
+:math:`\sqrt{2 c a}` and the debt is exactly *c*. So *rent-or-buy on this debt is the optimal
+calendar when staleness is linear*, and it reacts to what it sees when staleness is not.
+
+Sources: the square-root interval is the economic order quantity (Harris 1913, "How many parts to
+make at once"); rent-or-buy: Karlin et al. 1988, "Competitive snoopy caching". The estimator is ours;
+``docs/decision-quality.md`` has what else was tried and what it scored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from menace.records import Json
+
+
+@dataclass(frozen=True, slots=True)
+class StalenessPrior:
+    """The estimator's constants, the same for every bot.
+
+    Attributes
+    ----------
+    relative_rate
+        ρ₀: staleness per tick relative to the level of the loss.
+    rate_weight
+        *n*ρ: weight of ρ₀ against observed pairs, in squared ticks.
+    lead_weight
+        *n*₀: ticks of belief in the model against measured leads.
+    memory
+        *g*: share of a lead's evidence that outlives a tick, in (0, 1).
+    margin
+        κ: how much larger than the break-even excess the estimate must be.
+    witness_age
+        τ, ticks: how soon an old model's testimony fades.
+    level_memory
+        Share of the loss level that outlives a tick, in (0, 1).
+    least_rate, least_level
+        Lower bounds of ρ and *L*, which keep divisions finite.
+    """
+
+    relative_rate: float = 0.04
+    rate_weight: float = 300.0
+    lead_weight: float = 6.0
+    memory: float = 0.85
+    margin: float = 1.25
+    witness_age: float = 2.0
+    level_memory: float = 0.95
+    least_rate: float = 5e-4
+    least_level: float = 1e-3
+
+
+PRIOR = StalenessPrior()
+
+
+@dataclass(slots=True)
+class StalenessEstimator:
+    """Estimates a champion's debt from the losses of champion and archive on the same rows.
+
+    Work and memory are quadratic in the number of models that are scored (about ten), whatever the
+    length of the bot's history.
+
+    Examples
+    --------
+    >>> estimator = StalenessEstimator()
+    >>> for _ in range(6):
+    ...     estimator.observe({1: 0.10}, champion=1)
+    >>> estimator.age_ticks
+    6.0
+    >>> before = estimator.debt
+    >>> for _ in range(6):  # the archived model 1 shows how much a refit has gained
+    ...     estimator.observe({1: 0.20, 2: 0.10}, champion=2)
+    >>> estimator.rate > 0.1 * 0.04
+    True
+    """
+
+    champion: int = 0
+    ages: dict[int, float] = field(default_factory=dict)
+    leads: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
+    sum_xy: float = 0.0
+    sum_xx: float = 0.0
+    level: float | None = None
+    prior: StalenessPrior = PRIOR
+
+    @property
+    def relative_rate(self) -> float:
+        """ρ: staleness per tick relative to the level of the loss, > 0."""
+        prior = self.prior
+        numerator = prior.rate_weight * prior.relative_rate + self.sum_xy
+        return max(prior.least_rate, numerator / (prior.rate_weight + self.sum_xx))
+
+    @property
+    def rate(self) -> float:
+        """*a*: staleness, loss per row and tick, > 0 once something was observed."""
+        return (
+            0.0
+            if self.level is None
+            else self.relative_rate * max(self.level, self.prior.least_level)
+        )
+
+    @property
+    def age_ticks(self) -> float:
+        """Ticks since the champion was trained, ≥ 0."""
+        return self.ages.get(self.champion, 0.0)
+
+    @property
+    def excess(self) -> float:
+        """*x*: expected loss per row of the champion above a model trained now."""
+        if self.champion not in self.ages:
+            return 0.0
+        weighted = total = 0.0
+        for witness, age in self.ages.items():
+            weight = 1.0 / (self.prior.witness_age + age)
+            weighted += weight * (self.lead(self.champion, witness) + self.rate * age)
+            total += weight
+        return weighted / total
+
+    @property
+    def debt(self) -> float:
+        """Accumulated excess loss, in units of one tick's rows being wholly wrong, ≥ 0."""
+        if self.rate <= 0:
+            return 0.0
+        excess = max(0.0, self.excess / self.prior.margin)
+        return excess * excess / (2.0 * self.rate)
+
+    def lead(self, model: int, other: int) -> float:
+        """Posterior mean of ``loss(model) − loss(other)`` per row; 0 for a model and itself."""
+        low, high = min(model, other), max(model, other)
+        total, count = self.leads.get((low, high), (0.0, 0.0))
+        measured = total if model == low else -total
+        expected = self.rate * (self.ages[model] - self.ages[other])
+        weight = self.prior.lead_weight
+        return (measured + weight * expected) / (count + weight)
+
+    def observe(self, losses: Mapping[int, float], *, champion: int, ticks: float = 1.0) -> None:
+        """Take in one tick.
+
+        Parameters
+        ----------
+        losses
+            Model version → mean loss on the tick's rows, the same rows for all. A version that is
+            new was trained just before; one that is no longer there is forgotten.
+        champion
+            The version that served.
+        ticks
+            Length of the tick in units of ``tick_rows``, > 0.
+        """
+        self._forget_all_but(losses)
+        self.champion = champion
+        for version in losses:
+            self.ages[version] = self.ages.get(version, 0.0) + ticks
+        loss = losses[champion]
+        keep = self.prior.level_memory
+        self.level = loss if self.level is None else keep * self.level + (1 - keep) * loss
+        self._add_leads(losses)
+        self._add_staleness(losses)
+
+    def cycle_rejected(self) -> None:
+        """Take in that a fresh model was no better: the champion counts as just trained."""
+        present = self.age_ticks
+        self.ages = {version: max(0.0, age - present) for version, age in self.ages.items()}
+
+    def explain(self) -> Json:
+        """Return the figures behind the debt, for the decision record."""
+        return {
+            "excess_per_row": self.excess,
+            "rate_per_row_and_tick": self.rate,
+            "relative_rate_per_tick": self.relative_rate,
+            "loss_level": self.level,
+            "witnesses": len(self.ages),
+        }
+
+    def to_json(self) -> Json:
+        """Everything but the constants, as a JSON object."""
+        return {
+            "champion": self.champion,
+            "ages": [[version, age] for version, age in self.ages.items()],
+            "leads": [[*pair, *sums] for pair, sums in self.leads.items()],
+            "sum_xy": self.sum_xy,
+            "sum_xx": self.sum_xx,
+            "level": self.level,
+        }
+
+    @classmethod
+    def from_json(cls, data: Json) -> Self:
+        """Rebuild from :meth:`to_json`; an empty object gives a new estimator."""
+        if not data:
+            return cls()
+        return cls(
+            champion=int(data["champion"]),
+            ages={int(version): float(age) for version, age in data["ages"]},
+            leads={(int(a), int(b)): (float(d), float(n)) for a, b, d, n in data["leads"]},
+            sum_xy=float(data["sum_xy"]),
+            sum_xx=float(data["sum_xx"]),
+            level=None if data["level"] is None else float(data["level"]),
+        )
+
+    def _forget_all_but(self, losses: Mapping[int, float]) -> None:
+        self.ages = {version: age for version, age in self.ages.items() if version in losses}
+        self.leads = {
+            pair: sums
+            for pair, sums in self.leads.items()
+            if pair[0] in losses and pair[1] in losses
+        }
+
+    def _add_leads(self, losses: Mapping[int, float]) -> None:
+        memory = self.prior.memory
+        versions = sorted(losses)
+        for position, low in enumerate(versions):
+            for high in versions[position + 1 :]:
+                total, count = self.leads.get((low, high), (0.0, 0.0))
+                difference = losses[low] - losses[high]
+                self.leads[low, high] = (memory * total + difference, memory * count + 1.0)
+
+    def _add_staleness(self, losses: Mapping[int, float]) -> None:
+        """One tick weighs 1 in all, however many archived models testify."""
+        newest = min(losses, key=lambda version: (self.ages[version], -version))
+        others = [version for version in losses if version != newest]
+        if not others or self.level is None:
+            return
+        scale = max(self.level, self.prior.least_level)
+        for version in others:
+            gap = self.ages[version] - self.ages[newest]
+            self.sum_xy += gap * (losses[version] - losses[newest]) / scale / len(others)
+            self.sum_xx += gap * gap / len(others)
