@@ -226,7 +226,7 @@ def _with_environment(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_unknown(cls: type, values: Mapping[str, Any], prefix: str) -> None:
-    """Refuse a name that ``cls`` does not have, in nested tables too, which pydantic passes over."""
+    """Refuse a name that ``cls`` does not have, in nested tables too: pydantic does not."""
     hints = get_type_hints(cls)
     for name, value in values.items():
         if name not in hints:
