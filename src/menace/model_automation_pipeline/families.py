@@ -1,0 +1,232 @@
+"""The model families: what a candidate is, how one is fitted, counted and loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from menace.errors import PackageError
+from menace.model_automation_pipeline import lightgbm_model, linear_model
+from menace.records import Metric, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from menace.model_automation_pipeline.budget import CpuBudget
+    from menace.model_automation_pipeline.features import FeatureEncoder
+    from menace.model_automation_pipeline.target import Target
+
+    FloatMatrix = npt.NDArray[np.float32]
+    FloatArray = npt.NDArray[np.float64]
+
+LIGHTGBM = "lightgbm"
+LINEAR = "linear"
+DEFAULTS: dict[str, dict[str, float]] = {
+    LIGHTGBM: lightgbm_model.DEFAULT_PARAMS,
+    LINEAR: linear_model.DEFAULT_PARAMS,
+}
+ENCODE_SECONDS = 1e-7
+"""Counted CPU-seconds of encoding one value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A family and its parameters: everything that is searched over.
+
+    Attributes
+    ----------
+    family
+        ``lightgbm`` or ``linear``.
+    params
+        Numbers by name; ``rounds`` of ``lightgbm`` is the number of boosting rounds.
+    """
+
+    family: str
+    params: Mapping[str, float] = field(default_factory=dict)
+
+
+class Model(Protocol):
+    """A fitted model of some family."""
+
+    def raw(self, matrix: FloatMatrix) -> FloatArray:
+        """Class probabilities, shape (rows, classes), or numbers, shape (rows,)."""
+        ...
+
+    def files(self) -> dict[str, bytes]:
+        """Write the model as files of a package; the same bytes for the same model."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantModel:
+    """Says the same of every row: the best that can be said without looking at features.
+
+    It is what a bot's first model is compared with.
+    """
+
+    value: FloatArray
+
+    @classmethod
+    def fit(cls, truth: FloatArray, target: Target) -> ConstantModel:
+        """Take the class frequencies, or the mean or median that the metric asks for."""
+        if target.task is Task.REGRESSION:
+            middle = np.median if target.metric is Metric.ABSOLUTE_ERROR else np.mean
+            return cls(np.asarray(middle(truth)))
+        counts = np.bincount(truth.astype(np.intp), minlength=target.classes)
+        return cls(counts / counts.sum())
+
+    def raw(self, matrix: FloatMatrix) -> FloatArray:
+        """Class probabilities, shape (rows, classes), or numbers, shape (rows,)."""
+        return np.tile(self.value, (len(matrix), *(1 for _ in self.value.shape)))
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Encoded labelled rows.
+
+    Attributes
+    ----------
+    matrix
+        Shape (rows, features), float32.
+    truth
+        Shape (rows,): codes of the classes (−1: unknown), or numbers.
+    encoder, target
+        What they were encoded with.
+    """
+
+    matrix: FloatMatrix
+    truth: FloatArray
+    encoder: FeatureEncoder
+    target: Target
+
+    @classmethod
+    def of(
+        cls, frame: pd.DataFrame, encoder: FeatureEncoder, target: Target, budget: CpuBudget
+    ) -> Rows:
+        """Encode a frame."""
+        budget.add(len(frame) * (encoder.width + 1) * ENCODE_SECONDS)
+        return cls(encoder.encode(frame), target.encode(frame), encoder, target)
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+
+def default_candidate() -> Candidate:
+    """Return the configuration of a bot's first model."""
+    return Candidate(LIGHTGBM, DEFAULTS[LIGHTGBM])
+
+
+def fit(
+    candidate: Candidate,
+    rows: Rows,
+    *,
+    seed: int,
+    budget: CpuBudget,
+    validation: Rows | None = None,
+    after_round: Callable[[int, float], bool] | None = None,
+) -> Model:
+    """Fit a candidate and report its work to the budget.
+
+    Parameters
+    ----------
+    candidate, rows
+        What is fitted to what.
+    seed
+        Of everything random in the fit.
+    budget
+        Told of the work as it is done.
+    validation, after_round
+        For trees: rows on which the loss is taken after each round, and who is told of it with the
+        rounds done; it answers whether to stop there.
+    """
+    if candidate.family == LINEAR:
+        return _fit_linear(candidate, rows, budget)
+    size, width = rows.matrix.shape
+    trees = lightgbm_model.trees_per_round(rows.target)
+    each = trees * lightgbm_model.tree_seconds(size, width, candidate.params["num_leaves"])
+    if validation is not None:
+        each += trees * len(validation) * lightgbm_model.PREDICT_SECONDS
+    budget.add(lightgbm_model.binning_seconds(size, width))
+
+    def after(done: int, loss: float) -> bool:
+        budget.add(each)
+        return after_round is not None and after_round(done, loss)
+
+    return lightgbm_model.fit_lightgbm(
+        rows.matrix,
+        rows.truth,
+        rows.target,
+        candidate.params,
+        seed=seed,
+        validation=None if validation is None else (validation.matrix, validation.truth),
+        after_round=after,
+    )
+
+
+def _fit_linear(candidate: Candidate, rows: Rows, budget: CpuBudget) -> Model:
+    if rows.target.classes and len(np.unique(rows.truth)) < 2:
+        # Only ever on part of a window: one whose whole has a single class is refused before.
+        return _Unpackaged(ConstantModel.fit(rows.truth, rows.target))
+    model = linear_model.fit_linear(
+        rows.matrix, rows.truth, rows.target, candidate.params, rows.encoder.category_sizes()
+    )
+    budget.add(
+        linear_model.fit_seconds(len(rows), model.columns, rows.target, float(model.iterations))
+    )
+    return model
+
+
+@dataclass(frozen=True, slots=True)
+class _Unpackaged:
+    constant: ConstantModel
+
+    def raw(self, matrix: FloatMatrix) -> FloatArray:
+        return self.constant.raw(matrix)
+
+    def files(self) -> dict[str, bytes]:
+        raise PackageError("a constant model is never packaged.")
+
+
+def raw_scores(model: Model | ConstantModel, rows: Rows, budget: CpuBudget) -> FloatArray:
+    """Score rows and report the work to the budget."""
+    if isinstance(model, lightgbm_model.LightGBMModel):
+        trees = model.rounds * lightgbm_model.trees_per_round(rows.target)
+        budget.add(len(rows) * trees * lightgbm_model.PREDICT_SECONDS)
+    return model.raw(rows.matrix)
+
+
+def fit_seconds(candidate: Candidate, size: int, encoder: FeatureEncoder, target: Target) -> float:
+    """Return the counted CPU-seconds that a fit of ``size`` rows is expected to take."""
+    if candidate.family == LIGHTGBM:
+        return lightgbm_model.fit_seconds(size, encoder.width, target, candidate.params)
+    columns = sum(max(1, min(count, 64)) for count in encoder.category_sizes())
+    return linear_model.fit_seconds(size, columns, target, linear_model.USUAL_ITERATIONS)
+
+
+def load(family: str, files: Mapping[str, bytes], target: Target, features: int) -> Model:
+    """Load a model from the files of its package.
+
+    Raises
+    ------
+    PackageError
+        If the family is unknown, a file is missing, or a file is not what it must be.
+    """
+    loaders: dict[str, tuple[tuple[str, ...], Callable[..., Model]]] = {
+        LIGHTGBM: ((lightgbm_model.MODEL_FILE,), lightgbm_model.load_lightgbm),
+        LINEAR: ((linear_model.MODEL_FILE, linear_model.DESIGN_FILE), linear_model.load_linear),
+    }
+    if family not in loaders:
+        raise PackageError(
+            f"the model family {family!r} is unknown; known are {', '.join(sorted(loaders))}.",
+            remedy="load the package with the version of menace that made it, or newer",
+        )
+    names, loader = loaders[family]
+    missing = sorted(set(names) - set(files))
+    if missing:
+        raise PackageError(f"the package lacks {missing[0]}.")
+    return loader(files, target, features)

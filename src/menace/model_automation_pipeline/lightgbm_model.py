@@ -1,0 +1,207 @@
+"""The family of gradient-boosted trees: LightGBM through its native interface.
+
+What a fit costs, counted instead of measured, so that a run can be repeated to the bit::
+
+    seconds = rows · features · BINNING
+            + trees · (TREE + rows · features · CELL + leaves · features · LEAF)
+
+TABLE
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from menace.errors import PackageError
+from menace.model_automation_pipeline.lightgbm_loader import import_lightgbm
+from menace.records import Metric, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy.typing as npt
+
+    from menace.model_automation_pipeline.target import Target
+
+    FloatMatrix = npt.NDArray[np.float32]
+    FloatArray = npt.NDArray[np.float64]
+
+DEFAULT_PARAMS: dict[str, float] = {
+    "rounds": 60,
+    "num_leaves": 31,
+    "learning_rate": 0.1,
+    "min_data_in_leaf": 10,
+}
+MODEL_FILE = "model.txt"
+
+FIT_SECONDS = 1e-3
+BINNING_SECONDS = 1e-7
+TREE_SECONDS = 1e-4
+CELL_SECONDS = 1e-9
+LEAF_SECONDS = 1e-6
+PREDICT_SECONDS = 1e-7
+
+_LOSSES = {
+    Metric.ERROR_RATE: ("binary_error", "multi_error"),
+    Metric.LOG_LOSS: ("binary_logloss", "multi_logloss"),
+    Metric.ABSOLUTE_ERROR: ("l1", "l1"),
+    Metric.SQUARED_ERROR: ("l2", "l2"),
+}
+
+
+def tree_seconds(rows: int, features: int, leaves: float) -> float:
+    """Return the counted CPU-seconds of growing one tree."""
+    leaves = min(leaves, max(rows / 2, 2))
+    return TREE_SECONDS + rows * features * CELL_SECONDS + leaves * features * LEAF_SECONDS
+
+
+def binning_seconds(rows: int, features: int) -> float:
+    """Return the counted CPU-seconds of preparing the rows of a fit."""
+    return FIT_SECONDS + rows * features * BINNING_SECONDS
+
+
+def fit_seconds(rows: int, features: int, target: Target, params: Mapping[str, float]) -> float:
+    """Return the counted CPU-seconds of a fit."""
+    trees = params["rounds"] * trees_per_round(target)
+    each = tree_seconds(rows, features, params["num_leaves"])
+    return binning_seconds(rows, features) + trees * each
+
+
+def trees_per_round(target: Target) -> int:
+    """One tree a round, or one for each of more than two classes."""
+    return target.classes if target.classes > 2 else 1
+
+
+class LightGBMModel:
+    """A fitted booster.
+
+    Parameters
+    ----------
+    booster
+        The native booster.
+    target
+        What it predicts.
+    """
+
+    def __init__(self, booster: Any, target: Target) -> None:
+        self._booster = booster
+        self._target = target
+        self.rounds = int(booster.current_iteration())
+        """Boosting rounds it uses."""
+
+    def keep(self, rounds: int) -> None:
+        """Use the first ``rounds`` only."""
+        self.rounds = min(rounds, self.rounds)
+
+    def raw(self, matrix: FloatMatrix) -> FloatArray:
+        """Class probabilities, shape (rows, classes), or numbers, shape (rows,)."""
+        if not len(matrix):
+            return np.empty((0, self._target.classes) if self._target.classes else 0)
+        values = np.asarray(
+            self._booster.predict(matrix, num_iteration=self.rounds, num_threads=1),
+            dtype=np.float64,
+        )
+        if self._target.classes == 2:
+            return np.column_stack([1.0 - values, values])
+        return values
+
+    def files(self) -> dict[str, bytes]:
+        """Write the model in LightGBM's own text format."""
+        return {
+            MODEL_FILE: self._booster.model_to_string(num_iteration=self.rounds).encode("utf-8")
+        }
+
+
+def fit_lightgbm(
+    matrix: FloatMatrix,
+    truth: FloatArray,
+    target: Target,
+    params: Mapping[str, float],
+    *,
+    seed: int,
+    validation: tuple[FloatMatrix, FloatArray] | None = None,
+    after_round: Callable[[int, float], bool] | None = None,
+) -> LightGBMModel:
+    """Fit a booster on one thread, the same for the same seed and data.
+
+    Parameters
+    ----------
+    matrix, truth
+        Encoded rows, and codes of their classes or numbers.
+    target
+        What is predicted.
+    params
+        ``rounds`` and native parameters.
+    validation
+        Rows on which the loss is taken after each round.
+    after_round
+        Called with the rounds done (from 1) and the mean validation loss (NaN without
+        ``validation``); True stops the fit there, keeping these rounds.
+    """
+    lightgbm = import_lightgbm()
+    native = {key: value for key, value in params.items() if key != "rounds"}
+    native["num_leaves"] = int(native["num_leaves"])
+    # A window of a few dozen rows could not be split at all with leaves of the usual size.
+    native["min_data_in_leaf"] = min(int(native["min_data_in_leaf"]), max(2, len(matrix) // 10))
+    settings = {**native, **_settings(target, seed)}
+    train_set = lightgbm.Dataset(matrix, label=truth, params=settings)
+    valid_sets = [train_set.create_valid(validation[0], label=validation[1])] if validation else []
+
+    def ask(environment: Any) -> None:
+        results = environment.evaluation_result_list
+        loss = float(results[0][2]) if results else float("nan")
+        if after_round is not None and after_round(environment.iteration + 1, loss):
+            raise lightgbm.callback.EarlyStopException(environment.iteration, results)
+
+    booster = lightgbm.train(
+        settings,
+        train_set,
+        num_boost_round=int(params["rounds"]),
+        valid_sets=valid_sets,
+        callbacks=[ask],
+    )
+    return LightGBMModel(booster, target)
+
+
+def load_lightgbm(files: Mapping[str, bytes], target: Target, features: int) -> LightGBMModel:
+    """Read what :meth:`LightGBMModel.files` wrote.
+
+    Raises
+    ------
+    PackageError
+        If it is not a LightGBM model, or does not fit the features and the target.
+    """
+    lightgbm = import_lightgbm()
+    text = files[MODEL_FILE].decode("utf-8", errors="replace")
+    if not text.startswith("tree\n") or "\nend of parameters\n" not in text:
+        raise PackageError(f"{MODEL_FILE} is not a whole LightGBM model in text form.")
+    try:
+        booster = lightgbm.Booster(model_str=text)
+    except lightgbm.basic.LightGBMError as error:
+        raise PackageError(f"{MODEL_FILE} cannot be read by LightGBM: {error}.") from error
+    if booster.num_feature() != features or booster.num_model_per_iteration() != trees_per_round(
+        target
+    ):
+        raise PackageError(f"{MODEL_FILE} does not fit the manifest beside it.")
+    return LightGBMModel(booster, target)
+
+
+def _settings(target: Target, seed: int) -> dict[str, Any]:
+    if target.task is Task.REGRESSION:
+        absolute = target.metric is Metric.ABSOLUTE_ERROR
+        settings: dict[str, Any] = {"objective": "regression_l1" if absolute else "regression"}
+    elif target.classes == 2:
+        settings = {"objective": "binary"}
+    else:
+        settings = {"objective": "multiclass", "num_class": target.classes}
+    return {
+        **settings,
+        "metric": _LOSSES[target.metric][target.classes > 2],
+        "seed": seed,
+        "num_threads": 1,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+    }

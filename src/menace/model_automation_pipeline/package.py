@@ -1,0 +1,237 @@
+"""A model as a package of files, and a package as a predictor.
+
+A package is a manifest, ``manifest.json``, and the model's own files. It holds neither times nor
+paths, so that the same seed and data give the same bytes, and nothing that could be run: native
+LightGBM text, or a ``skops`` archive of a few named types.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from menace import __version__
+from menace.errors import PackageError
+from menace.model_automation_pipeline import families
+from menace.model_automation_pipeline.evaluation import row_losses
+from menace.model_automation_pipeline.features import FeatureEncoder
+from menace.model_automation_pipeline.target import Target
+from menace.records import Metric, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from menace.model_automation_pipeline.families import Candidate, Model
+    from menace.records import Json
+
+    FloatArray = npt.NDArray[np.float64]
+
+MANIFEST_FILE = "manifest.json"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """A loaded model: serves and scores frames in the source's own columns.
+
+    Safe to share between threads.
+
+    Attributes
+    ----------
+    encoder, target, model
+        How rows are read, what is predicted, and who predicts it.
+    candidate
+        Family and parameters, to fit the same configuration again.
+    manifest
+        The package's manifest.
+    """
+
+    encoder: FeatureEncoder
+    target: Target
+    model: Model
+    candidate: Candidate
+    manifest: Json
+
+    def predict(self, frame: pd.DataFrame) -> list[str] | list[float]:
+        """Predict rows: labels as text, or numbers."""
+        return self._named(self.model.raw(self.encoder.encode(frame)))
+
+    def probabilities(self, frame: pd.DataFrame) -> FloatArray:
+        """Class probabilities, shape (rows, classes), in the order of the target's labels.
+
+        Raises
+        ------
+        PackageError
+            If the model is a regression.
+        """
+        if self.target.task is Task.REGRESSION:
+            raise PackageError(
+                "the model is a regression; it has no class probabilities.",
+                remedy="ask for predictions",
+            )
+        return self.model.raw(self.encoder.encode(frame))
+
+    def losses(self, frame: pd.DataFrame) -> FloatArray:
+        """Score labelled rows: losses of shape (rows,), in units of the metric.
+
+        Raises
+        ------
+        DataError
+            If the target's column or a value in it is missing or wrong.
+        """
+        return self.score(frame)[1]
+
+    def score(self, frame: pd.DataFrame) -> tuple[list[str] | list[float], FloatArray]:
+        """Predict and score labelled rows at once.
+
+        Raises
+        ------
+        DataError
+            If the target's column or a value in it is missing or wrong.
+        """
+        truth = self.target.encode(frame)
+        raw = self.model.raw(self.encoder.encode(frame))
+        return self._named(raw), row_losses(self.target.metric, truth, raw)
+
+    def _named(self, raw: FloatArray) -> list[str] | list[float]:
+        if self.target.task is Task.REGRESSION:
+            return cast("list[float]", raw.tolist())
+        return [self.target.labels[code] for code in raw.argmax(axis=1)]
+
+
+def pack(
+    *,
+    model: Model,
+    candidate: Candidate,
+    encoder: FeatureEncoder,
+    target: Target,
+    facts: Json,
+) -> dict[str, bytes]:
+    """Package a model.
+
+    Parameters
+    ----------
+    model, candidate, encoder, target
+        The model and all that is needed to serve it and to fit it again.
+    facts
+        What else is known of it, as plain JSON without times: seed, training window, metrics.
+
+    Returns
+    -------
+    dict
+        File name → content; the same for the same model.
+    """
+    files = model.files()
+    manifest = {
+        **facts,
+        "format": FORMAT_VERSION,
+        "menace": __version__,
+        "libraries": library_versions(),
+        "task": target.task.value,
+        "metric": target.metric.value,
+        "target": target.name,
+        "labels": list(target.labels),
+        "family": candidate.family,
+        "params": dict(candidate.params),
+        "features": encoder.to_json(),
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
+    }
+    text = json.dumps(manifest, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)
+    return {MANIFEST_FILE: text.encode("utf-8"), **files}
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that make and read models."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("lightgbm", "numpy", "scikit-learn", "skops")}
+
+
+def read_manifest(files: Mapping[str, bytes]) -> Json:
+    """Read a package's manifest and check the package against it.
+
+    Raises
+    ------
+    PackageError
+        If the manifest is missing, torn, or of a newer format, or if a file is missing, not listed,
+        or not the one whose SHA-256 the manifest holds.
+    """
+    content = files.get(MANIFEST_FILE)
+    if content is None:
+        raise PackageError(f"the package has no {MANIFEST_FILE}.", remedy=_ANEW)
+    try:
+        manifest = json.loads(content)
+    except ValueError as error:
+        raise PackageError(f"{MANIFEST_FILE} is torn: {error}.", remedy=_ANEW) from error
+    version = manifest.get("format") if isinstance(manifest, dict) else None
+    if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
+        raise PackageError(
+            f"the package has format {version!r}; this menace reads up to {FORMAT_VERSION}.",
+            remedy="load it with the version of menace that made it, or newer",
+        )
+    listed = manifest.get("files")
+    if not isinstance(listed, dict) or set(listed) != set(files) - {MANIFEST_FILE}:
+        raise PackageError("the package's files are not the ones of its manifest.", remedy=_ANEW)
+    for name, expected in listed.items():
+        if hashlib.sha256(files[name]).hexdigest() != expected:
+            raise PackageError(f"{name} does not match its SHA-256.", remedy=_ANEW)
+    return cast("Json", manifest)
+
+
+def load_predictor(files: Mapping[str, bytes]) -> Predictor:
+    """Load a package.
+
+    Raises
+    ------
+    PackageError
+        If it is damaged, of a newer format or an unknown family, or holds a type that is not
+        trusted.
+    """
+    manifest = read_manifest(files)
+    encoder = FeatureEncoder.from_json(manifest.get("features"))
+    target = _target(manifest)
+    candidate = _candidate(manifest)
+    return Predictor(
+        encoder=encoder,
+        target=target,
+        model=families.load(candidate.family, files, target, encoder.width),
+        candidate=candidate,
+        manifest=manifest,
+    )
+
+
+_ANEW = "make the model anew: menace cycle BOT; or go back: menace rollback BOT"
+
+
+def _target(manifest: Mapping[str, Any]) -> Target:
+    try:
+        target = Target(
+            name=str(manifest["target"]),
+            task=Task(manifest["task"]),
+            metric=Metric(manifest["metric"]),
+            labels=tuple(str(label) for label in manifest["labels"]),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise PackageError(
+            f"{MANIFEST_FILE} does not say what is predicted: {error}.", remedy=_ANEW
+        ) from error
+    if (target.classes >= 2) == (target.task is Task.REGRESSION):
+        raise PackageError(f"{MANIFEST_FILE} has labels that do not fit its task.", remedy=_ANEW)
+    return target
+
+
+def _candidate(manifest: Mapping[str, Any]) -> Candidate:
+    family, params = manifest.get("family"), manifest.get("params")
+    numbers = isinstance(params, dict) and all(
+        isinstance(value, int | float) for value in params.values()
+    )
+    needed = families.DEFAULTS.get(str(family), {})
+    if not isinstance(params, dict) or not numbers or not set(needed) <= set(params):
+        raise PackageError(f"{MANIFEST_FILE} does not hold the model's parameters.", remedy=_ANEW)
+    return families.Candidate(str(family), params)

@@ -1,0 +1,300 @@
+"""The built-in pipeline: reads a bot's window, has a challenger trained, and answers for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from menace.config import DEFAULT_WIRING, load_dotted
+from menace.errors import EnergyError, UnknownBotError
+from menace.model_automation_pipeline import predictor_cache
+from menace.records import AutomationResult, Metric, Package, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from menace.interfaces import Services
+    from menace.model_automation_pipeline.package import Predictor
+    from menace.model_automation_pipeline.training import TrainingJob, TrainingOutcome
+    from menace.records import BotConfig, BotSnapshot, Json
+
+MIN_ENERGY, MAX_ENERGY = 1, 100
+MIN_ROWS = 20
+_REMEDY = "menace bot add NAME --source FILE --target COLUMN"
+
+
+class ModelAutomationPipeline:
+    """Makes a better model of a bot: window, features, search, evaluation, gate, package.
+
+    Safe to share between threads and bots.
+
+    Parameters
+    ----------
+    services
+        What it runs on. Without them it asks the workspace around the current folder, when it is
+        first used.
+    max_trials
+        End each search after so many trials and hold its budget against counted CPU-seconds, so
+        that the same data give the same model on any machine. By default the budget is held against
+        measured CPU-seconds, unless the workspace's meter is ``counted``.
+    cache
+        Where loaded models are kept; by default one cache for the whole process.
+    """
+
+    def __init__(
+        self,
+        services: Services | None = None,
+        *,
+        max_trials: int | None = None,
+        cache: predictor_cache.PredictorCache | None = None,
+    ) -> None:
+        self._services = services
+        self._max_trials = max_trials
+        self._cache = predictor_cache.SHARED if cache is None else cache
+
+    def run(self, bot_name: str, energy: int = 1) -> AutomationResult:
+        """Improve a bot, and promote the challenger or reject it.
+
+        Returns
+        -------
+        AutomationResult
+            ``promoted``, ``rejected`` or ``no_data``.
+
+        Raises
+        ------
+        EnergyError
+            If ``energy`` is not an integer in 1..100.
+        MenaceError
+            Whatever :meth:`improve` raises.
+        """
+        from dataclasses import replace
+
+        result = self.improve(bot_name, energy)
+        services = self._services
+        if services is None or result.package is None:
+            return result
+        if result.status != "accepted":
+            services.store.reject(bot_name, result.package.version)
+            return result
+        services.store.promote(
+            bot_name,
+            result.package.version,
+            row=services.store.snapshot(bot_name).loop.labelled_rows,
+            at=services.clock.now(),
+        )
+        return replace(result, status="promoted")
+
+    def improve(
+        self, bot_name: str, energy: int = 1, *, cycle_id: int | None = None
+    ) -> AutomationResult:
+        """Train, evaluate and package a challenger; it is stored, but does not serve yet.
+
+        Parameters
+        ----------
+        bot_name
+            The bot.
+        energy
+            Budget, 1..100; one unit buys the bot's ``seconds_per_energy`` CPU-seconds. At 1 the
+            champion's configuration is refitted, above 1 there is a search around it.
+        cycle_id
+            The cycle that this belongs to; a cycle that was resumed does not store a second model.
+
+        Returns
+        -------
+        AutomationResult
+            ``accepted`` or ``rejected`` by the gate, or ``no_data`` where there is no such bot, no
+            source, or fewer than 20 labelled rows. ``roi`` is the expected ROI delta over the
+            settlement rows; ``cost_usd`` contains the promotion's price where it was accepted.
+
+        Raises
+        ------
+        EnergyError
+            If ``energy`` is not an integer in 1..100.
+        DataError
+            If the window cannot be learned from.
+        PackageError
+            If the champion's package is damaged.
+        """
+        if type(energy) is not int or not MIN_ENERGY <= energy <= MAX_ENERGY:
+            raise EnergyError(
+                f"energy is {energy!r}.",
+                bot=bot_name,
+                cycle_id=cycle_id,
+                remedy=f"give an integer from {MIN_ENERGY} to {MAX_ENERGY}",
+            )
+        services = self._resolved()
+        if services is None:
+            return _no_data(bot_name, energy, cycle_id, "there is no workspace here")
+        try:
+            bot = services.store.bot(bot_name)
+        except UnknownBotError:
+            return _no_data(bot_name, energy, cycle_id, f"there is no bot {bot_name!r}")
+        snapshot = services.store.snapshot(bot_name)
+        window = _read_window(services, bot, snapshot)
+        rows = 0 if window is None else len(window)
+        if window is None or rows < MIN_ROWS:
+            found = f"the bot has {rows} labelled rows; {MIN_ROWS} are needed"
+            return _no_data(bot_name, energy, cycle_id, found)
+        job = self._job(services, bot, snapshot, window, energy)
+        from menace.model_automation_pipeline.training import train_challenger
+
+        outcome: TrainingOutcome = services.executor.run(train_challenger, job)
+        return _stored(services, job, outcome, cycle_id)
+
+    def score(
+        self, bot_name: str, version: int, rows: pd.DataFrame
+    ) -> tuple[list[str] | list[float], np.ndarray]:
+        """Predict labelled rows with one of the bot's models and score them.
+
+        Returns
+        -------
+        predictions
+            Labels as text, or numbers; one for each row.
+        losses
+            Shape (rows,), in units of the bot's metric.
+
+        Raises
+        ------
+        UnknownBotError, UnknownVersionError
+            If there is no such model.
+        DataError
+            If the target's column or a value in it is missing or wrong.
+        PackageError
+            If the package is damaged.
+        """
+        return self.predictor(bot_name, version).score(rows)
+
+    def predictor(self, bot_name: str, version: int) -> Predictor:
+        """Load one of the bot's models; the ones used last are kept.
+
+        Raises
+        ------
+        UnknownBotError, UnknownVersionError
+            If there is no such model.
+        PackageError
+            If the package is damaged.
+        """
+        services = self._resolved()
+        if services is None:
+            raise UnknownBotError(
+                "there is no workspace here.", bot=bot_name, remedy=f"menace init, then {_REMEDY}"
+            )
+        model = services.store.model(bot_name, version)
+
+        def load() -> Predictor:
+            from menace.model_automation_pipeline.package import load_predictor
+
+            return load_predictor(services.artifacts.get(model.artifact, model.sha256))
+
+        return self._cache.get(model.sha256, load)
+
+    def _resolved(self) -> Services | None:
+        if self._services is None:
+            self._services = load_dotted(DEFAULT_WIRING)()
+        return self._services
+
+    def _job(
+        self,
+        services: Services,
+        bot: BotConfig,
+        snapshot: BotSnapshot,
+        window: pd.DataFrame,
+        energy: int,
+    ) -> TrainingJob:
+        import numpy as np
+
+        from menace.model_automation_pipeline.training import TrainingJob
+
+        champion = None
+        if snapshot.champion_version is not None:
+            model = services.store.model(bot.name, snapshot.champion_version)
+            champion = services.artifacts.get(model.artifact, model.sha256)
+        row = snapshot.loop.labelled_rows
+        # A cycle that is run again at the same row makes the same model again.
+        seed = int(np.random.SeedSequence([abs(bot.seed), row]).generate_state(1)[0]) >> 1
+        return TrainingJob(
+            bot=bot,
+            window=window,
+            row=row,
+            champion=champion,
+            energy=energy,
+            seed=seed,
+            gate_z=services.settings.gate_z,
+            max_trials=self._max_trials,
+            counted_budget=services.settings.meter == "counted",
+        )
+
+
+def _read_window(services: Services, bot: BotConfig, snapshot: BotSnapshot) -> pd.DataFrame | None:
+    position = snapshot.loop.position
+    if bot.source is None or position is None:
+        return None
+    # Rows whose label was given up lie in the source, but not in the window.
+    given_up = max(position.row - snapshot.loop.labelled_rows, 0)
+    first = position.row - bot.window_rows - min(given_up, bot.window_rows)
+    start = services.store.mark_before(bot.name, first)
+    return services.rows_of(bot).read_window(start, position, rows=bot.window_rows)
+
+
+def _stored(
+    services: Services, job: TrainingJob, outcome: TrainingOutcome, cycle_id: int | None
+) -> AutomationResult:
+    """Store the challenger and say what it is expected to earn."""
+    bot, store = job.bot, services.store
+    task, metric = Task(outcome.manifest["task"]), Metric(outcome.manifest["metric"])
+    if bot.task is None or bot.metric is None:
+        store.set_task(bot.name, task=bot.task or task, metric=bot.metric or metric)
+    artifact, sha256 = services.artifacts.put(bot.name, outcome.files)
+    model = store.add_model(
+        bot.name,
+        sha256=sha256,
+        artifact=artifact,
+        row=job.row,
+        at=services.clock.now(),
+        cycle_id=cycle_id,
+        manifest=outcome.manifest,
+    )
+    promote = outcome.verdict.promote
+    charged_seconds = services.meter.charge(
+        measured_seconds=outcome.cpu_seconds, counted_seconds=outcome.counted_seconds
+    )
+    economics = bot.economics
+    cost_usd = charged_seconds * economics.cpu_second_usd
+    cost_usd += economics.promotion_usd if promote else 0.0
+    gain_usd = outcome.verdict.expected_gain_usd if promote else 0.0
+    spent_usd = economics.serving_usd_per_row * bot.settlement_rows + cost_usd
+    return AutomationResult(
+        status="accepted" if promote else "rejected",
+        package=Package(model.version, model.sha256, model.artifact, model.manifest),
+        roi=(gain_usd - cost_usd) / spent_usd if spent_usd > 0.0 else 0.0,
+        bot=bot.name,
+        energy=job.energy,
+        cycle_id=cycle_id,
+        cpu_seconds=charged_seconds,
+        cost_usd=cost_usd,
+        metrics=_metrics(outcome),
+        message=outcome.verdict.warning or outcome.verdict.reason,
+    )
+
+
+def _metrics(outcome: TrainingOutcome) -> Json:
+    return {
+        **outcome.comparison.to_json(),
+        "gate": outcome.verdict.to_json(),
+        "measured_cpu_seconds": outcome.cpu_seconds,
+        "counted_cpu_seconds": outcome.counted_seconds,
+        "reference_fit_seconds": outcome.reference_fit_seconds,
+        "search": None if outcome.search is None else outcome.search.to_json(),
+        "family": outcome.manifest["family"],
+        "params": outcome.manifest["params"],
+    }
+
+
+def _no_data(bot: str, energy: int, cycle_id: int | None, why: str) -> AutomationResult:
+    return AutomationResult(
+        status="no_data",
+        bot=bot,
+        energy=energy,
+        cycle_id=cycle_id,
+        message=f"{why}; to put a model under care: {_REMEDY.replace('NAME', bot)}",
+    )

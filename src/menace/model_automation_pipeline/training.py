@@ -1,0 +1,351 @@
+"""Trains and evaluates one challenger: the unit of work that an executor runs anywhere."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from menace.errors import DataError
+from menace.model_automation_pipeline.budget import CpuBudget
+from menace.model_automation_pipeline.evaluation import PairedComparison, compare, row_losses
+from menace.model_automation_pipeline.families import (
+    Candidate,
+    ConstantModel,
+    Model,
+    Rows,
+    default_candidate,
+    fit,
+    fit_seconds,
+    raw_scores,
+)
+from menace.model_automation_pipeline.features import FeatureEncoder
+from menace.model_automation_pipeline.lightgbm_loader import import_lightgbm
+from menace.model_automation_pipeline.lightgbm_model import LightGBMModel
+from menace.model_automation_pipeline.package import (
+    MANIFEST_FILE,
+    Predictor,
+    load_predictor,
+    pack,
+)
+from menace.model_automation_pipeline.promotion import GateVerdict, gate
+from menace.model_automation_pipeline.search import SearchResult, import_optuna, search
+from menace.model_automation_pipeline.target import Target
+from menace.records import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from menace.records import BotConfig, Json
+
+    FloatArray = npt.NDArray[np.float64]
+
+MIN_ROWS = 20
+"""Labelled rows below which nothing is trained."""
+
+MIN_UNSEEN_ROWS = 20
+"""Rows newer than the champion's window below which it cannot be judged on them."""
+
+HOLDOUT_SHARE = 0.2
+"""Least share of a window that is held out, as long as it is below ``holdout_rows``."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """All that a training needs: plain data, so that it can be sent to another process.
+
+    Attributes
+    ----------
+    bot
+        The bot's configuration.
+    window
+        The newest labelled rows, in time order.
+    row
+        Labelled rows seen in all: the window's last row is number ``row − 1``.
+    champion
+        The champion's package; ``None`` for a bot's first model.
+    energy
+        Budget, 1..100; above 1 there is a search.
+    seed
+        Of everything random.
+    gate_z
+        See :func:`~menace.model_automation_pipeline.promotion.gate`.
+    max_trials
+        The search ends after so many trials; the budget is then held against counted seconds.
+    counted_budget
+        Hold the budget against counted instead of measured CPU-seconds: the run can be repeated.
+    """
+
+    bot: BotConfig
+    window: pd.DataFrame
+    row: int
+    champion: dict[str, bytes] | None = None
+    energy: int = 1
+    seed: int = 0
+    gate_z: float = 1.0
+    max_trials: int | None = None
+    counted_budget: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOutcome:
+    """What a training came to.
+
+    Attributes
+    ----------
+    files, manifest
+        The challenger's package, fitted on the whole window, and its manifest.
+    verdict, comparison
+        What the gate says, and the paired figures it stands on.
+    champion_losses, challenger_losses
+        Losses on the hold-out rows, shape (rows,), in time order.
+    cpu_seconds
+        Measured, of this process and its children, without the import of libraries.
+    counted_seconds
+        The same work at the published rates.
+    reference_fit_seconds
+        Counted seconds of one fit of the default configuration on this window.
+    search
+        What the search found; ``None`` where there was none.
+    """
+
+    files: dict[str, bytes]
+    manifest: Json
+    verdict: GateVerdict
+    comparison: PairedComparison
+    champion_losses: FloatArray
+    challenger_losses: FloatArray
+    cpu_seconds: float
+    counted_seconds: float
+    reference_fit_seconds: float
+    search: SearchResult | None = None
+
+
+def train_challenger(job: TrainingJob) -> TrainingOutcome:
+    """Train a challenger, compare it with the champion, refit it on the whole window, package it.
+
+    The newest rows of the window are held out, in time order. The champion's configuration (or the
+    default) and, with energy above 1, the best one found around it, is fitted on the rows before
+    them; champion and challenger are compared row by row on the hold-out; the configuration is then
+    fitted once more on all rows, and that model is what the package holds.
+
+    A champion may have been trained on part of the hold-out itself. It is therefore compared on the
+    rows that are newer than its own window; where there are fewer than ``MIN_UNSEEN_ROWS`` of them,
+    its configuration, fitted on the same earlier rows as the challenger, stands in for it.
+
+    The budget of ``energy × seconds_per_energy`` CPU-seconds is held inside boosting: a fit that
+    would overspend it ends with fewer rounds. Imports of libraries are not counted.
+
+    Raises
+    ------
+    DataError
+        If the window has fewer than ``MIN_ROWS`` rows, or its target or columns cannot be used.
+    PackageError
+        If the champion's package cannot be loaded.
+    """
+    _import_libraries(job)
+    counted = job.counted_budget or job.max_trials is not None
+    budget = CpuBudget(job.energy * job.bot.seconds_per_energy, counted=counted)
+    if len(job.window) < MIN_ROWS:
+        raise DataError(
+            f"the training window has {len(job.window)} rows; at least {MIN_ROWS} are needed.",
+            bot=job.bot.name,
+            remedy="wait until more labelled rows have arrived",
+        )
+    training = _Training(job, budget)
+    found = training.search() if job.energy > 1 else None
+    chosen = training.start if found is None else found.candidate
+    judged = training.judge(chosen)
+    files = training.package(chosen, judged, found)
+    return TrainingOutcome(
+        files=files,
+        manifest=json.loads(files[MANIFEST_FILE]),
+        verdict=judged.verdict,
+        comparison=judged.comparison,
+        champion_losses=judged.champion_losses,
+        challenger_losses=judged.challenger_losses,
+        cpu_seconds=budget.measured_seconds,
+        counted_seconds=budget.counted_seconds,
+        reference_fit_seconds=training.reference_fit_seconds(),
+        search=found,
+    )
+
+
+def split_holdout(job: TrainingJob, champion: Predictor | None) -> tuple[int, bool]:
+    """Say how many of the newest rows are held out, and whether a stand-in is compared on them.
+
+    ``holdout_rows``, but in a window that is not yet full no more than the larger of
+    ``HOLDOUT_SHARE`` and ``holdout_rows / window_rows`` of it, and no more than there are rows that
+    the champion was not trained on, unless these are too few to judge it.
+
+    Returns
+    -------
+    rows
+        2 .. half the window.
+    stand_in
+        True where the champion was trained on (nearly) all of them.
+    """
+    bot, size = job.bot, len(job.window)
+    share = max(HOLDOUT_SHARE, bot.holdout_rows / bot.window_rows)
+    rows = min(bot.holdout_rows, math.ceil(size * share), size // 2)
+    rows = max(rows, 2)
+    if champion is None:
+        return rows, False
+    unseen = job.row - int(champion.manifest["training"]["last_row"])
+    if unseen < MIN_UNSEEN_ROWS:
+        return rows, unseen < rows
+    return min(rows, unseen), False
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    champion_losses: FloatArray
+    challenger_losses: FloatArray
+    comparison: PairedComparison
+    verdict: GateVerdict
+    rounds: int | None
+
+
+class _Training:
+    """The steps of one training, on one job and one budget."""
+
+    def __init__(self, job: TrainingJob, budget: CpuBudget) -> None:
+        self._job = job
+        self._budget = budget
+        self._target = Target.detect(job.window, job.bot)
+        self._champion = self._comparable_champion()
+        self._holdout, self._stand_in = split_holdout(job, self._champion)
+        self._earlier = job.window.iloc[: -self._holdout]
+        self._newest = job.window.iloc[-self._holdout :]
+        self.start = default_candidate() if self._champion is None else self._champion.candidate
+        """The configuration to refit."""
+
+    def search(self) -> SearchResult:
+        """Look for a better configuration on the rows before the hold-out."""
+        return search(
+            self.start,
+            self._earlier,
+            bot=self._job.bot,
+            target=self._target,
+            seed=self._job.seed,
+            budget=self._budget,
+            max_trials=self._job.max_trials,
+        )
+
+    def judge(self, chosen: Candidate) -> _Judgement:
+        """Fit a configuration before the hold-out and compare it with the champion there."""
+        encoder = self._encoder(self._earlier)
+        train, test = self._rows(self._earlier, encoder), self._rows(self._newest, encoder)
+        model, rounds = self._fit_within_share(chosen, train)
+        challenger = self._losses(model, test)
+        if self._champion is None:
+            champion = self._losses(ConstantModel.fit(train.truth, self._target), test)
+        elif not self._stand_in:
+            champion = self._champion_losses(self._champion)
+        elif chosen is self.start:
+            champion = challenger
+        else:
+            champion = self._losses(self._fit(self.start, train), test)
+        comparison = compare(champion, challenger)
+        verdict = gate(
+            comparison,
+            economics=self._job.bot.economics,
+            settlement_rows=self._job.bot.settlement_rows,
+            z=self._job.gate_z,
+            first=self._champion is None,
+        )
+        return _Judgement(champion, challenger, comparison, verdict, rounds)
+
+    def package(
+        self, chosen: Candidate, judged: _Judgement, found: SearchResult | None
+    ) -> dict[str, bytes]:
+        """Fit a configuration on the whole window, with as many rounds as were judged."""
+        job, fitted = self._job, chosen
+        if judged.rounds is not None:
+            fitted = Candidate(chosen.family, {**chosen.params, "rounds": judged.rounds})
+        encoder = self._encoder(job.window)
+        model = self._fit(fitted, self._rows(job.window, encoder))
+        facts: Json = {
+            "seed": job.seed,
+            "energy": job.energy,
+            "best_iteration": judged.rounds,
+            "training": {
+                "first_row": job.row - len(job.window),
+                "last_row": job.row,
+                "rows": len(job.window),
+            },
+            "holdout": {
+                "first_row": job.row - self._holdout,
+                "last_row": job.row,
+                "rows": self._holdout,
+                "stand_in": self._stand_in,
+            },
+            "metrics": judged.comparison.to_json(),
+            "gate": judged.verdict.to_json(),
+            "search": None if found is None else found.to_json(),
+        }
+        return pack(
+            model=model, candidate=chosen, encoder=encoder, target=self._target, facts=facts
+        )
+
+    def reference_fit_seconds(self) -> float:
+        """Count one fit of the default configuration on the whole window."""
+        window = self._job.window
+        return fit_seconds(default_candidate(), len(window), self._encoder(window), self._target)
+
+    def _comparable_champion(self) -> Predictor | None:
+        """Load the champion; one that predicts something else is passed over."""
+        if self._job.champion is None:
+            return None
+        champion = load_predictor(self._job.champion)
+        numeric = Task.REGRESSION in {champion.target.task, self._target.task}
+        same_kind = not numeric or champion.target.task is self._target.task
+        return champion if same_kind and champion.target.name == self._target.name else None
+
+    def _champion_losses(self, champion: Predictor) -> FloatArray:
+        target = replace(champion.target, metric=self._target.metric)
+        rows = Rows.of(self._newest, champion.encoder, target, self._budget)
+        return self._losses(champion.model, rows)
+
+    def _fit(self, candidate: Candidate, rows: Rows) -> Model:
+        return fit(candidate, rows, seed=self._job.seed, budget=self._budget)
+
+    def _fit_within_share(self, candidate: Candidate, rows: Rows) -> tuple[Model, int | None]:
+        """Fit within what is left, keeping enough for the final fit, which is of more rows."""
+        budget = self._budget
+        share = len(rows) / (len(rows) + len(self._job.window))
+        limit = budget.used_seconds + share * max(budget.left_seconds, 0.0)
+        model = fit(
+            candidate,
+            rows,
+            seed=self._job.seed,
+            budget=budget,
+            after_round=lambda _done, _loss: budget.used_seconds >= limit,
+        )
+        return model, model.rounds if isinstance(model, LightGBMModel) else None
+
+    def _encoder(self, frame: pd.DataFrame) -> FeatureEncoder:
+        bot = self._job.bot
+        return FeatureEncoder.fit(frame, target=bot.target, drop=bot.drop, time=bot.time)
+
+    def _rows(self, frame: pd.DataFrame, encoder: FeatureEncoder) -> Rows:
+        return Rows.of(frame, encoder, self._target, self._budget)
+
+    def _losses(self, model: Model | ConstantModel, rows: Rows) -> FloatArray:
+        raw = raw_scores(model, rows, self._budget)
+        return row_losses(rows.target.metric, rows.truth, raw)
+
+
+def _import_libraries(job: TrainingJob) -> None:
+    """Import what this job will need, before its CPU time is counted."""
+    import_lightgbm()
+    linear = job.champion is not None and "model.skops" in job.champion
+    if job.energy > 1:
+        import_optuna()
+    if job.energy > 1 or linear:
+        importlib.import_module("sklearn.linear_model")
+        importlib.import_module("skops.io")
