@@ -1,0 +1,50 @@
+"""Events, written in the transaction that makes them true, and read back until delivered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from menace.records import Event
+from menace.storage.documents import from_text, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine.interfaces import DBAPICursor
+
+    from menace.records import Json
+
+_INSERT = "INSERT INTO outbox (bot_id, topic, at, payload, delivered) VALUES (?, ?, ?, ?, 0)"
+_PENDING = (
+    "SELECT o.topic, b.name, o.at, o.payload, o.event_id FROM outbox o"
+    " JOIN bots b ON b.bot_id = o.bot_id WHERE o.delivered = 0 ORDER BY o.event_id LIMIT ?"
+)
+_PENDING_OF_BOT = (
+    "SELECT o.topic, b.name, o.at, o.payload, o.event_id FROM outbox o"
+    " JOIN bots b ON b.bot_id = o.bot_id WHERE o.delivered = 0 AND o.bot_id = ?"
+    " ORDER BY o.event_id LIMIT ?"
+)
+
+
+def add_event(cursor: DBAPICursor, bot_id: int, topic: str, at: float, payload: Json) -> None:
+    """Write one event."""
+    cursor.execute(_INSERT, (bot_id, topic, at, to_text(payload, what=f"the event {topic}")))
+
+
+def pending(cursor: DBAPICursor, bot_id: int | None, limit: int) -> list[Event]:
+    """Read events that were not delivered yet, oldest first."""
+    if bot_id is None:
+        cursor.execute(_PENDING, (limit,))
+    else:
+        cursor.execute(_PENDING_OF_BOT, (bot_id, limit))
+    return [
+        Event(topic, bot, at, from_text(payload), event_id)
+        for topic, bot, at, payload, event_id in cursor.fetchall()
+    ]
+
+
+def mark_delivered(cursor: DBAPICursor, event_ids: Sequence[int]) -> None:
+    """Remember that these were delivered."""
+    cursor.executemany(
+        "UPDATE outbox SET delivered = 1 WHERE event_id = ?", [(number,) for number in event_ids]
+    )
