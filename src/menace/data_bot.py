@@ -99,8 +99,8 @@ class DataBot:
         UnknownBotError
             If there is no such bot.
         DataError
-            Naming the row (from 0) and the field: a missing or unknown field, a figure that is not
-            finite, a negative loss, or an id that occurs twice with different contents.
+            Naming the outcome (counted from 1) and the field: a missing or unknown field, a figure
+            that is not finite, a negative loss, or an id that occurs twice with other contents.
         WorkspaceError
             If no store was given and there is no workspace.
         """
@@ -108,14 +108,14 @@ class DataBot:
         config = store.bot(bot)
         now = self._now()
         rows: dict[str, Outcome] = {}
-        for number, given in enumerate(outcomes):
+        for number, given in enumerate(outcomes, start=1):
             outcome = _outcome(config, number, given, now)
             known = rows.setdefault(outcome.prediction_id, outcome)
             if known != outcome:
                 raise _wrong(
                     config,
                     number,
-                    f"prediction_id {outcome.prediction_id!r} occurs twice with different contents",
+                    f"prediction_id {outcome.prediction_id!r} came before with other contents",
                     "give every prediction an id of its own",
                 )
         return store.add_outcomes(bot, list(rows.values())) if rows else 0
