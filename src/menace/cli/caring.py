@@ -107,7 +107,7 @@ def predict(bot: str, file: Path, /, *, out: Path | None = None, output: Output 
         with output.working(f"predicting {file.name}"):
             rows = read_table(file)
             pipeline = ModelAutomationPipeline(workspace.services)
-            predictions = pipeline.predict(bot, rows)
+            predictions = pipeline.predictor(bot, _champion(workspace, bot)).predict(rows)
         if out is not None:
             _write_whole(out, rows.assign(prediction=predictions).to_csv(index=False))
     shown = {"bot": bot, "rows": len(predictions), "out": out, "predictions": predictions}
@@ -271,6 +271,13 @@ def _tell_result(out: Console, bot: str, result: AutomationResult) -> None:
             f"{result.cpu_seconds:.2f} CPU-seconds, {usd(result.cost_usd)}",
             style="dim",
         )
+
+
+def _champion(workspace: Workspace, bot: str) -> int:
+    version = workspace.store.snapshot(bot).champion_version
+    if version is None:
+        raise DataError("the bot has no model yet.", bot=bot, remedy=f"menace cycle {bot}")
+    return version
 
 
 def _write_whole(path: Path, content: str) -> None:

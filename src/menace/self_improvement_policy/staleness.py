@@ -1,4 +1,4 @@
-r"""How stale is the champion? The debt behind a decision, from paired losses of champion and archive.
+r"""How stale is the champion? A decision's debt, from paired losses of champion and archive.
 
 Model. On a tick's rows, with :math:`\ell_m` the mean loss of model *m*,
 
@@ -15,9 +15,10 @@ differences are used: they cancel it, and with it most of the noise and all of t
 2. *Staleness*: ridge regression through the origin of :math:`(\ell_r - \ell_{new}) / L` on
    :math:`\text{age}_r - \text{age}_{new}`, with *n*ρ worth of belief in ρ₀:
    :math:`\rho = (n_\rho \rho_0 + S_{xy}) / (n_\rho + S_{xx})`.
-3. *Excess* of the champion *v* over a model that would be trained now. Every archived model is a
-   witness, *v* itself is one: *v*'s measured lead over it plus the witness's own expected staleness,
-   :math:`x = \sum_r w_r (d_{vr} + a\,\text{age}_r) / \sum_r w_r`, :math:`w_r = 1 / (\tau + \text{age}_r)`.
+3. *Excess* of the champion *v* over a model trained now. Every archived model is a witness, *v*
+   itself is one: *v*'s measured lead over it plus the witness's own expected staleness,
+   :math:`x = \sum_r w_r (d_{vr} + a\,\text{age}_r) / \sum_r w_r` with
+   :math:`w_r = 1 / (\tau + \text{age}_r)`.
 4. *Debt*: what an excess that grew linearly to *x* at the rate *a* has accumulated, with a margin
    κ against deciding on noise: :math:`\text{debt} = (x / \kappa)^2 / (2a)` for *x* > 0, else 0.
 
@@ -27,8 +28,8 @@ With staleness :math:`a k`, cost *c* of a cycle and interval *k*, the cost per t
 calendar when staleness is linear*, and it reacts to what it sees when staleness is not.
 
 Sources: the square-root interval is the economic order quantity (Harris 1913, "How many parts to
-make at once"); rent-or-buy: Karlin et al. 1988, "Competitive snoopy caching". The estimator is ours;
-``docs/decision-quality.md`` has what else was tried and what it scored.
+make at once"); rent-or-buy: Karlin et al. 1988, "Competitive snoopy caching". The estimator is
+ours; ``docs/decision-quality.md`` has what else was tried and what it scored.
 """
 
 from __future__ import annotations

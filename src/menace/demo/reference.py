@@ -1,0 +1,150 @@
+"""What other strategies would have cost: the model of every tick, on every later tick.
+
+Built with the very pipeline, seeds and gate that the live loop uses, so that strategies differ
+in nothing but when they run a cycle. Unlike the loop it may look ahead; nothing of it reaches the
+loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from menace.model_automation_pipeline import training_seed
+from menace.model_automation_pipeline.evaluation import compare
+from menace.model_automation_pipeline.families import default_candidate, fit_seconds
+from menace.model_automation_pipeline.features import FeatureEncoder
+from menace.model_automation_pipeline.package import load_predictor
+from menace.model_automation_pipeline.promotion import gate
+from menace.model_automation_pipeline.target import Target
+from menace.model_automation_pipeline.training import TrainingJob, train_challenger
+from menace.sandbox_runner import LossTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from menace.interfaces import Executor
+    from menace.records import BotConfig
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceJob:
+    """One tick's challenger, and the later rows to score it on."""
+
+    training: TrainingJob
+    later: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceModel:
+    """What a tick's challenger lost.
+
+    Attributes
+    ----------
+    later
+        Per-row losses on all later rows, shape ``(rows,)``.
+    holdout
+        Per-row losses on the hold-out, before the final refit, shape ``(holdout_rows,)``.
+    counted_seconds
+        CPU-seconds of the whole cycle, counted.
+    """
+
+    later: NDArray[np.float64]
+    holdout: NDArray[np.float64]
+    counted_seconds: float
+
+
+def train_reference(job: ReferenceJob) -> ReferenceModel:
+    """Train one tick's challenger and score it; runs in a worker."""
+    outcome = train_challenger(job.training)
+    later = np.zeros(0)
+    if len(job.later):
+        later = load_predictor(outcome.files).losses(job.later)
+    return ReferenceModel(later, outcome.challenger_losses, outcome.counted_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The models of all ticks from ``first − 1`` on, in units of loss, before any price."""
+
+    models: tuple[ReferenceModel, ...]
+    first: int
+    ticks: int
+    tick_rows: int
+
+    def table(self, bot: BotConfig, *, gate_z: float) -> LossTable:
+        """Price the losses and cycles with a bot's economics."""
+        loss_usd = np.zeros((self.ticks, self.ticks))
+        cycle_usd = np.zeros(self.ticks)
+        accepted = np.zeros((self.ticks, self.ticks), dtype=np.bool_)
+        for offset, model in enumerate(self.models):
+            tick = self.first - 1 + offset
+            cycle_usd[tick] = model.counted_seconds * bot.economics.cpu_second_usd
+            by_tick = model.later.reshape(-1, self.tick_rows)
+            loss_usd[tick, tick + 1 :] = by_tick.sum(axis=1) * bot.economics.loss_usd
+            for later in range(tick + 1, self.ticks):
+                accepted[tick, later] = gate(
+                    compare(by_tick[later - tick - 1], self._holdout(later)),
+                    economics=bot.economics,
+                    settlement_rows=bot.settlement_rows,
+                    z=gate_z,
+                ).promote
+        return LossTable(loss_usd, cycle_usd, accepted, self.first)
+
+    def _holdout(self, tick: int) -> NDArray[np.float64]:
+        return self.models[tick - self.first + 1].holdout
+
+
+def reference_fit_seconds(rows: pd.DataFrame, bot: BotConfig) -> float:
+    """Count the CPU-seconds of one fit of the default configuration on a full window."""
+    window = rows.iloc[: bot.window_rows]
+    encoder = FeatureEncoder.fit(window, target=bot.target, drop=bot.drop, time=bot.time)
+    return fit_seconds(default_candidate(), len(window), encoder, Target.detect(window, bot))
+
+
+def build_reference(
+    rows: pd.DataFrame,
+    bot: BotConfig,
+    *,
+    first: int,
+    executor: Executor,
+    gate_z: float,
+    done: Callable[[], None] = lambda: None,
+) -> Reference:
+    """Train the challenger of every tick.
+
+    Parameters
+    ----------
+    rows
+        The whole stream, ``ticks × tick_rows`` rows.
+    bot
+        Its configuration; the prices do not matter here.
+    first
+        The first tick that counts; its model is trained at the end of the tick before.
+    executor
+        Where to train.
+    gate_z
+        The gate's benefit of the doubt.
+    done
+        Called after each model.
+    """
+    ticks = len(rows) // bot.tick_rows
+    models = []
+    for tick in range(first - 1, ticks):
+        end = (tick + 1) * bot.tick_rows
+        job = TrainingJob(
+            bot=bot,
+            window=rows.iloc[max(0, end - bot.window_rows) : end].reset_index(drop=True),
+            row=end,
+            seed=training_seed(bot.seed, end),
+            gate_z=gate_z,
+            counted_budget=True,
+        )
+        models.append(executor.run(train_reference, ReferenceJob(job, rows.iloc[end:])))
+        done()
+    return Reference(tuple(models), first, ticks, bot.tick_rows)
