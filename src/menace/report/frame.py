@@ -215,7 +215,7 @@ def value_axis(size: Size, y: Scale, target: int, unit: str) -> Markup:
 
 
 def time_axis(size: Size, timeline: Timeline, bottom: float) -> Markup:
-    """Draw the labels of the ticks below ``bottom``, evenly spaced."""
+    """Label ticks below ``bottom``, evenly spaced, the first and the last among them."""
     ticks = timeline.report.ticks
     if not ticks:
         return Markup("")
@@ -223,11 +223,12 @@ def time_axis(size: Size, timeline: Timeline, bottom: float) -> Markup:
     longest = max(len(tick.label) for tick in ticks[:: max(1, len(ticks) // 50)])
     # 7 units per letter, and as much again as air.
     room = max(2, min(size.date_labels, int((size.plot_right - size.left) / (longest * 7 + 24))))
-    step = max(1, int(nice_step(max(1, len(ticks) - 1), room)))
+    gaps = max(1, min(room, len(ticks)) - 1)
+    last = len(ticks) - 1
     parts = [
         tag("line", x1=size.left, x2=size.plot_right, y1=bottom, y2=bottom, class_="base"),
     ]
-    for index in range(0, len(ticks), step):
+    for index in sorted({round(gap * last / gaps) for gap in range(gaps + 1)}):
         place = x(index)
         parts.append(tag("line", x1=place, x2=place, y1=bottom, y2=bottom + 5, class_="zero"))
         parts.append(

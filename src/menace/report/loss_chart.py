@@ -58,15 +58,27 @@ def loss_chart(timeline: Timeline, size: Size) -> Markup:
 
 def _points(timeline: Timeline, size: Size, y: Scale) -> Markup:
     x = timeline.x(size)
-    kept = downsample(timeline.losses, size.buckets)
-    radius = 2.2 if len(kept) <= 250 else 1.2
+    known = [(at, value) for at, value in enumerate(timeline.losses) if value is not None]
+    if len(known) > 2 * size.buckets + 2:
+        return _ranges(timeline, size, y)
     # One path of dots of no length with round caps is a tenth of the size of as many circles.
-    dots = "".join(
-        f"M{x(index):.1f} {y(value):.1f}h0"
-        for index in kept
-        if (value := timeline.losses[index]) is not None
-    )
-    return tag("path", d=dots, class_="raw", stroke_width=2 * radius)
+    dots = "".join(f"M{x(at):.1f} {y(value):.1f}h0" for at, value in known)
+    return tag("path", d=dots, class_="raw", stroke_width=4.4 if len(known) <= 250 else 2.4)
+
+
+def _ranges(timeline: Timeline, size: Size, y: Scale) -> Markup:
+    """Draw the range of each bucket: its extremes as points would look like two bands."""
+    x = timeline.x(size)
+    count = len(timeline.losses)
+    strokes = ""
+    for bucket in range(size.buckets):
+        members = range(bucket * count // size.buckets, (bucket + 1) * count // size.buckets)
+        values = [value for at in members if (value := timeline.losses[at]) is not None]
+        if values:
+            middle = (members[0] + members[-1]) / 2
+            strokes += f"M{x(middle):.1f} {y(min(values)) + 0.5:.1f}V{y(max(values)) - 0.5:.1f}"
+    width = (size.plot_right - size.left) / size.buckets
+    return tag("path", d=strokes, class_="raw range", stroke_width=width)
 
 
 def _line(timeline: Timeline, size: Size, y: Scale) -> Markup:

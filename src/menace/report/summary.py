@@ -132,8 +132,8 @@ def how_to_read(timeline: Timeline) -> Markup:
         (
             "All charts share one time axis.",
             f" The line of the {report.loss_name} is a mean over "
-            f"{counted(timeline.smooth_ticks, tick)} around each point; the faint dots are the "
-            "raw values.",
+            f"{counted(timeline.smooth_ticks, tick)} around each point; the faint dots, or on a "
+            "long stream the faint band, are the raw values.",
         ),
     ]
     items = [tag("li", tag("b", escape(bold)), escape(text)) for bold, text in points]

@@ -97,14 +97,21 @@ def tick_text(value: float, step: float, *, unit: str = "") -> str:
         The tick's value and the distance of two ticks.
     unit
         ``"$"``, ``"%"`` (the value is a share), or nothing.
+
+    >>> tick_text(0.5, 0.1, unit="$"), tick_text(15_000, 5000, unit="$"), tick_text(-2, 1)
+    ('$0.50', '$15k', '−2')
     """
     if unit == "%":
         value, step = value * 100, step * 100
     suffix = "\u202f%" if unit == "%" else ""
     size = abs(value)
-    if unit == "$" and step >= 1e6:
-        size, step, suffix = size / 1e6, step / 1e6, " M"
+    for scale, name in ((1e6, " M"), (1e3, "k")):
+        if unit == "$" and step >= scale:
+            size, step, suffix = size / scale, step / scale, name
+            break
     decimals = min(_MAX_DECIMALS, max(0, -math.floor(math.log10(step) + 1e-9))) if step > 0 else 0
+    if size == 0 and unit == "$":
+        return "$0"
     if unit == "$" and decimals == 1:
         decimals = 2
     text = f"{size:,.{decimals}f}"
