@@ -30,8 +30,6 @@
   };
 
   const cross = (svg, tick) => {
-    svg.querySelector(".crosshair")?.remove();
-    if (!tick) return;
     const group = document.createElementNS(NS, "g");
     group.setAttribute("class", "crosshair");
     const x = place(svg, tick.i);
@@ -46,8 +44,14 @@
     svg.append(group);
   };
 
+  const clear = () => {
+    for (const group of document.querySelectorAll(".crosshair")) group.remove();
+  };
+
   const lines = (kind, tick) => {
-    if (kind === "usd" || kind === "gap") return data.names.map((name, i) => `${name} ${tick[kind][i]}`);
+    if (kind === "usd" || kind === "gap") {
+      return data.names.map((name, i) => tick[kind][i] && `${name} ${tick[kind][i]}`).filter(Boolean);
+    }
     return [tick.loss, tick.version].filter(Boolean);
   };
 
@@ -68,8 +72,10 @@
   const show = (index, plot) => {
     current = Math.max(0, Math.min(data.ticks.length - 1, index));
     const tick = data.ticks[current];
-    for (const other of plots) cross(drawing(other), tick);
     const svg = drawing(plot);
+    if (!svg) return;
+    clear();
+    for (const other of plots) cross(drawing(other), tick);
     const kind = svg.dataset.kind;
     fill(kind, tick);
     plot.append(tip);
@@ -87,7 +93,7 @@
 
   const hide = () => {
     tip.hidden = true;
-    for (const plot of plots) cross(drawing(plot), null);
+    clear();
   };
 
   const nearest = (plot, clientX) => {
@@ -133,5 +139,6 @@
     });
     plot.append(reach);
   }
+  window.addEventListener("resize", hide);
   for (const note of document.querySelectorAll(".keys")) note.hidden = false;
 })();
