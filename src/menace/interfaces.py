@@ -255,8 +255,8 @@ class Store(Protocol):
         """Give the lease back, if ``owner`` holds it."""
         ...
 
-    def pending_events(self, *, limit: int = 1000) -> list[Event]:
-        """Read committed events that have not been delivered yet, oldest first."""
+    def pending_events(self, *, bot: str | None = None, limit: int = 1000) -> list[Event]:
+        """Read committed events (of one bot) that were not delivered yet, oldest first."""
         ...
 
     def mark_delivered(self, event_ids: Sequence[int]) -> None:
@@ -371,8 +371,20 @@ class DiagnosticSource(Protocol):
 class EnergyScorer(Protocol):
     """Says how much the capital position allows."""
 
-    def energy_score(self) -> float:
-        """0 (nothing) .. 1 (all)."""
+    def energy_score(
+        self, load: float, success_rate: float, deploy_eff: float, failure_rate: float
+    ) -> float:
+        """0 (nothing) .. 1 (all), from four ratios in 0..1.
+
+        Parameters
+        ----------
+        load
+            Share of the workers that are busy.
+        success_rate, failure_rate
+            Shares of the recent cycles that ended promoted, and failed.
+        deploy_eff
+            Share of the recent cycles that earned more than they cost.
+        """
         ...
 
 

@@ -247,9 +247,12 @@ def _wire(
     store: Store | None = None,
 ) -> Services:
     from menace.data_sources import rows_of
-    from menace.events import InProcessEventBus
-    from menace.execution import CountedCpu, InlineExecutor, MeasuredCpu, ProcessPool, SystemClock
-    from menace.storage import FolderArtifactStore, open_store
+    from menace.events.in_process_event_bus import InProcessEventBus
+    from menace.execution.inline_executor import InlineExecutor
+    from menace.execution.process_pool import ProcessPool
+    from menace.execution.system import CountedCpu, MeasuredCpu, SystemClock
+    from menace.storage.folder_artifact_store import FolderArtifactStore
+    from menace.storage.registry import open_store
 
     workers = settings.loop.workers
     if meter is None:
@@ -257,7 +260,7 @@ def _wire(
     if executor is None:
         executor = ProcessPool(workers) if workers > 0 else InlineExecutor()
     return Services(
-        store=store if store is not None else open_store(settings.store_url, folder),
+        store=store if store is not None else open_store(settings.store_url, folder=folder),
         artifacts=FolderArtifactStore(folder / settings.artifacts),
         rows_of=lambda bot: rows_of(bot, folder),
         executor=executor,

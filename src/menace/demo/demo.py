@@ -125,14 +125,15 @@ def run_demo(
     WorkspaceError
         If the folder holds something that is not a demonstration's.
     """
-    from menace.execution import ProcessPool
+    from menace.execution.process_pool import ProcessPool
 
     began = time.monotonic()
     stream = Stream.read(bundled_path(), batch_rows=TICK_ROWS)
     count = len(stream.batches) if ticks is None else ticks
     _check(count, len(stream.batches), price_percent)
     file = _fresh_folder(folder, stream)
-    steps = _Progress(progress, (count - WINDOW_TICKS) * (2 if reference is None else 1) + 1)
+    models = count - WINDOW_TICKS + 1 if reference is None else 0
+    steps = _Progress(progress, count - WINDOW_TICKS + models + 1)
     with Workspace(folder) as workspace, ThreadPoolExecutor(1) as beside:
         executor = ProcessPool(1)
         try:
@@ -252,6 +253,8 @@ def _fresh_folder(folder: Path, stream: Stream) -> Path:
         (folder / CONFIG_NAME).write_text(DEMO_TOML, encoding="utf-8")
         file = folder / "bike_sharing.csv"
         stream.begin(file)
+        for batch in range(WINDOW_TICKS):
+            stream.reveal(file, batch)
     except OSError as error:
         raise WorkspaceError(
             f"{folder} cannot be written: {error.strerror}.",

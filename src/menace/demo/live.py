@@ -58,7 +58,7 @@ def run_live(
     stream
         What is revealed.
     first
-        So many ticks are there at the start; the first model is trained on them, at no cost to
+        So many ticks are revealed already; the first model is trained on them, at no cost to
         anyone.
     ticks
         So many ticks are revealed in all.
@@ -70,8 +70,6 @@ def run_live(
     list of LiveTick
         Those from ``first`` on.
     """
-    for batch in range(first):
-        stream.reveal(file, batch)
     engine = workspace.engine(bot.name)
     engine.tick()
     lived = []

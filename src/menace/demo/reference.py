@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from menace.model_automation_pipeline import training_seed
 from menace.model_automation_pipeline.evaluation import compare
-from menace.model_automation_pipeline.families import default_candidate, fit_seconds
-from menace.model_automation_pipeline.features import FeatureEncoder
 from menace.model_automation_pipeline.package import load_predictor
 from menace.model_automation_pipeline.promotion import gate
-from menace.model_automation_pipeline.target import Target
-from menace.model_automation_pipeline.training import TrainingJob, train_challenger
+from menace.model_automation_pipeline.training import TrainingJob, train_challenger, training_seed
 from menace.sandbox_runner import LossTable
 
 if TYPE_CHECKING:
@@ -102,9 +98,7 @@ class Reference:
 
 def reference_fit_seconds(rows: pd.DataFrame, bot: BotConfig) -> float:
     """Count the CPU-seconds of one fit of the default configuration on a full window."""
-    window = rows.iloc[: bot.window_rows]
-    encoder = FeatureEncoder.fit(window, target=bot.target, drop=bot.drop, time=bot.time)
-    return fit_seconds(default_candidate(), len(window), encoder, Target.detect(window, bot))
+    return train_challenger(_job(rows, bot, bot.window_rows, gate_z=0.0)).reference_fit_seconds
 
 
 def build_reference(
@@ -137,14 +131,19 @@ def build_reference(
     models = []
     for tick in range(first - 1, ticks):
         end = (tick + 1) * bot.tick_rows
-        job = TrainingJob(
-            bot=bot,
-            window=rows.iloc[max(0, end - bot.window_rows) : end].reset_index(drop=True),
-            row=end,
-            seed=training_seed(bot.seed, end),
-            gate_z=gate_z,
-            counted_budget=True,
-        )
-        models.append(executor.run(train_reference, ReferenceJob(job, rows.iloc[end:])))
+        job = ReferenceJob(_job(rows, bot, end, gate_z=gate_z), rows.iloc[end:])
+        models.append(executor.run(train_reference, job))
         done()
     return Reference(tuple(models), first, ticks, bot.tick_rows)
+
+
+def _job(rows: pd.DataFrame, bot: BotConfig, end: int, *, gate_z: float) -> TrainingJob:
+    """Describe the training that the loop would do when ``end`` rows are visible."""
+    return TrainingJob(
+        bot=bot,
+        window=rows.iloc[max(0, end - bot.window_rows) : end].reset_index(drop=True),
+        row=end,
+        seed=training_seed(bot.seed, end),
+        gate_z=gate_z,
+        counted_budget=True,
+    )

@@ -201,24 +201,20 @@ class ModelAutomationPipeline:
         window: pd.DataFrame,
         energy: int,
     ) -> TrainingJob:
-        import numpy as np
-
-        from menace.model_automation_pipeline.training import TrainingJob
+        from menace.model_automation_pipeline.training import TrainingJob, training_seed
 
         champion = None
         if snapshot.champion_version is not None:
             model = services.store.model(bot.name, snapshot.champion_version)
             champion = services.artifacts.get(model.artifact, model.sha256)
         row = snapshot.loop.labelled_rows
-        # A cycle that is run again at the same row makes the same model again.
-        seed = int(np.random.SeedSequence([abs(bot.seed), row]).generate_state(1)[0]) >> 1
         return TrainingJob(
             bot=bot,
             window=window,
             row=row,
             champion=champion,
             energy=energy,
-            seed=seed,
+            seed=training_seed(bot.seed, row),
             gate_z=services.settings.gate_z,
             max_trials=self._max_trials,
             counted_budget=services.settings.meter == "counted",

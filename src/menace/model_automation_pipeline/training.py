@@ -8,6 +8,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from menace.errors import DataError
 from menace.model_automation_pipeline.budget import CpuBudget
 from menace.model_automation_pipeline.evaluation import PairedComparison, compare, row_losses
@@ -36,7 +38,6 @@ from menace.model_automation_pipeline.target import Target
 from menace.records import Task
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
     import pandas as pd
 
@@ -148,14 +149,20 @@ def train_challenger(job: TrainingJob) -> TrainingOutcome:
         If the champion's package cannot be loaded.
     """
     _import_libraries(job)
-    counted = job.counted_budget or job.max_trials is not None
-    budget = CpuBudget(job.energy * job.bot.seconds_per_energy, counted=counted)
     if len(job.window) < MIN_ROWS:
         raise DataError(
             f"the training window has {len(job.window)} rows; at least {MIN_ROWS} are needed.",
             bot=job.bot.name,
             remedy="wait until more labelled rows have arrived",
         )
+    # Sums taken by several threads differ in their last digit from run to run.
+    with importlib.import_module("threadpoolctl").threadpool_limits(1):
+        return _trained(job)
+
+
+def _trained(job: TrainingJob) -> TrainingOutcome:
+    counted = job.counted_budget or job.max_trials is not None
+    budget = CpuBudget(job.energy * job.bot.seconds_per_energy, counted=counted)
     training = _Training(job, budget)
     found = training.search() if job.energy > 1 else None
     chosen = training.start if found is None else found.candidate
@@ -170,7 +177,7 @@ def train_challenger(job: TrainingJob) -> TrainingOutcome:
         challenger_losses=judged.challenger_losses,
         cpu_seconds=budget.measured_seconds,
         counted_seconds=budget.counted_seconds,
-        reference_fit_seconds=training.reference_fit_seconds(),
+        reference_fit_seconds=training.reference_fit_seconds,
         search=found,
     )
 
@@ -223,6 +230,8 @@ class _Training:
         self._newest = job.window.iloc[-self._holdout :]
         self.start = default_candidate() if self._champion is None else self._champion.candidate
         """The configuration to refit."""
+        self.reference_fit_seconds = 0.0
+        """Counted for the default configuration, once the whole window has been encoded."""
 
     def search(self) -> SearchResult:
         """Look for a better configuration on the rows before the hold-out."""
@@ -268,7 +277,9 @@ class _Training:
         if judged.rounds is not None:
             fitted = Candidate(chosen.family, {**chosen.params, "rounds": judged.rounds})
         encoder = self._encoder(job.window)
-        model = self._fit(fitted, self._rows(job.window, encoder))
+        rows = self._rows(job.window, encoder)
+        self.reference_fit_seconds = fit_seconds(default_candidate(), rows)
+        model = self._fit(fitted, rows)
         facts: Json = {
             "seed": job.seed,
             "energy": job.energy,
@@ -291,11 +302,6 @@ class _Training:
         return pack(
             model=model, candidate=chosen, encoder=encoder, target=self._target, facts=facts
         )
-
-    def reference_fit_seconds(self) -> float:
-        """Count one fit of the default configuration on the whole window."""
-        window = self._job.window
-        return fit_seconds(default_candidate(), len(window), self._encoder(window), self._target)
 
     def _comparable_champion(self) -> Predictor | None:
         """Load the champion; one that predicts something else is passed over."""

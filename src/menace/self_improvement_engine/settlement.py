@@ -95,7 +95,14 @@ def _is_due(bot: BotConfig, cycle: Cycle, champion: int | None) -> bool:
 
 
 def _roi_delta(cycle: Cycle) -> float:
-    """ROI delta by the formula; a bot's first cycle replaces nothing, so its ROI delta is 0."""
+    """ROI delta by the formula, but for two cases in which there is nothing to compare with.
+
+    A bot's first cycle replaces nothing: its ROI delta is 0. A pipeline of the user's own, which
+    leaves no model here to score, is believed what it reports.
+    """
+    reported = cycle.details.get("roi")
+    if cycle.version is None and cycle.outcome == "promoted" and reported is not None:
+        return float(reported)
     if cycle.state is CycleState.PROMOTED and cycle.replaced_version is None:
         return 0.0
     return roi_delta(
