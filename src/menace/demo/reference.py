@@ -15,7 +15,8 @@ import numpy as np
 from menace.model_automation_pipeline.evaluation import compare
 from menace.model_automation_pipeline.package import load_predictor
 from menace.model_automation_pipeline.promotion import gate
-from menace.model_automation_pipeline.training import TrainingJob, train_challenger, training_seed
+from menace.model_automation_pipeline.training import TrainingJob, train_challenger
+from menace.model_automation_pipeline.training_seed import training_seed
 from menace.sandbox_runner import LossTable
 
 if TYPE_CHECKING:

@@ -201,7 +201,8 @@ class ModelAutomationPipeline:
         window: pd.DataFrame,
         energy: int,
     ) -> TrainingJob:
-        from menace.model_automation_pipeline.training import TrainingJob, training_seed
+        from menace.model_automation_pipeline.training import TrainingJob
+        from menace.model_automation_pipeline.training_seed import training_seed
 
         champion = None
         if snapshot.champion_version is not None:
