@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 from support import DriftingStream, TestClock
 
 from menace.config import CONFIG_NAME
@@ -13,6 +14,11 @@ from menace.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+# The same examples at every run, and no stopwatch: a busy machine is no failure.
+settings.register_profile("menace", deadline=None, derandomize=True)
+settings.load_profile("menace")
+
 
 @pytest.fixture
 def stream(tmp_path: Path) -> DriftingStream:
