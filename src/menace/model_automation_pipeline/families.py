@@ -30,8 +30,9 @@ DEFAULTS: dict[str, dict[str, float]] = {
     LIGHTGBM: lightgbm_model.DEFAULT_PARAMS,
     LINEAR: linear_model.DEFAULT_PARAMS,
 }
-ENCODE_SECONDS = 1e-7
-"""Counted CPU-seconds of encoding one value."""
+COLUMN_SECONDS = 1.5e-4
+VALUE_SECONDS = 3e-8
+"""Counted CPU-seconds of encoding a column, and each value in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +98,26 @@ class Rows:
         Shape (rows,): codes of the classes (−1: unknown), or numbers.
     encoder, target
         What they were encoded with.
+    bins
+        Histogram bins of all features together: what the work of a fit is counted by.
     """
 
     matrix: FloatMatrix
     truth: FloatArray
     encoder: FeatureEncoder
     target: Target
+    bins: int
 
     @classmethod
     def of(
         cls, frame: pd.DataFrame, encoder: FeatureEncoder, target: Target, budget: CpuBudget
     ) -> Rows:
         """Encode a frame."""
-        budget.add(len(frame) * (encoder.width + 1) * ENCODE_SECONDS)
-        return cls(encoder.encode(frame), target.encode(frame), encoder, target)
+        columns = len(encoder.columns) + 1
+        budget.add(columns * (COLUMN_SECONDS + len(frame) * VALUE_SECONDS))
+        matrix = encoder.encode(frame)
+        bins = lightgbm_model.count_bins(matrix)
+        return cls(matrix, target.encode(frame), encoder, target, bins)
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -148,10 +155,10 @@ def fit(
         return _fit_linear(candidate, rows, budget)
     size, width = rows.matrix.shape
     trees = lightgbm_model.trees_per_round(rows.target)
-    each = trees * lightgbm_model.tree_seconds(size, width, candidate.params["num_leaves"])
+    each = trees * lightgbm_model.tree_seconds(size, rows.bins, candidate.params)
     if validation is not None:
         each += trees * len(validation) * lightgbm_model.PREDICT_SECONDS
-    budget.add(lightgbm_model.binning_seconds(size, width))
+    budget.add(lightgbm_model.binning_seconds(size, width, rows.bins))
 
     def after(done: int, loss: float) -> bool:
         budget.add(each)
@@ -200,12 +207,24 @@ def raw_scores(model: Model | ConstantModel, rows: Rows, budget: CpuBudget) -> F
     return model.raw(rows.matrix)
 
 
-def fit_seconds(candidate: Candidate, size: int, encoder: FeatureEncoder, target: Target) -> float:
-    """Return the counted CPU-seconds that a fit of ``size`` rows is expected to take."""
+def fit_seconds(candidate: Candidate, rows: Rows, *, size: int | None = None) -> float:
+    """Return the counted CPU-seconds that a fit is expected to take.
+
+    Parameters
+    ----------
+    candidate, rows
+        What is fitted to what.
+    size
+        Count as if there were so many rows of that kind.
+    """
+    size = len(rows) if size is None else size
     if candidate.family == LIGHTGBM:
-        return lightgbm_model.fit_seconds(size, encoder.width, target, candidate.params)
-    columns = sum(max(1, min(count, 64)) for count in encoder.category_sizes())
-    return linear_model.fit_seconds(size, columns, target, linear_model.USUAL_ITERATIONS)
+        width = rows.matrix.shape[1]
+        trees = candidate.params["rounds"] * lightgbm_model.trees_per_round(rows.target)
+        each = lightgbm_model.tree_seconds(size, rows.bins, candidate.params)
+        return lightgbm_model.binning_seconds(size, width, rows.bins) + trees * each
+    columns = sum(max(1, min(count, 64)) for count in rows.encoder.category_sizes())
+    return linear_model.fit_seconds(size, columns, rows.target, linear_model.USUAL_ITERATIONS)
 
 
 def load(family: str, files: Mapping[str, bytes], target: Target, features: int) -> Model:

@@ -3,6 +3,9 @@
 The rows before the hold-out are split once more in time order: candidates are fitted on the earlier
 three quarters and scored on the rest. The hold-out plays no part, so that the gate judges the
 winner on rows the search never saw.
+
+Classifiers are told apart by their log loss whatever the bot's metric is: over a few hundred rows
+an error rate is too coarse, and the best of many trials would be the luckiest.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from menace.model_automation_pipeline.families import (
 )
 from menace.model_automation_pipeline.features import FeatureEncoder
 from menace.model_automation_pipeline.lightgbm_model import LightGBMModel
+from menace.records import Metric, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +53,8 @@ PATIENCE_ROUNDS = 30
 REPORT_ROUNDS = 10
 SWITCH_Z = 1.0
 """A tuned configuration replaces the one refitted only with so many standard errors of gain on the
-validation rows: the best of many trials owes part of its lead to luck."""
+validation rows, and only if it is no worse in the bot's metric: the best of many trials owes part
+of its lead to luck."""
 
 TRIAL_SECONDS = 5e-3
 """Counted CPU-seconds of one trial beside its fit."""
@@ -71,7 +76,7 @@ class SearchResult:
     validation
         First and last (exclusive) row of the validation rows, counted within the window.
     start_loss, best_loss
-        Mean validation losses of the start and of the best trial.
+        Mean validation losses of the start and of the best trial; log losses for classifiers.
     """
 
     candidate: Candidate
@@ -131,9 +136,11 @@ def search(
     encoder = FeatureEncoder.fit(
         earlier.iloc[:cut], target=bot.target, drop=bot.drop, time=bot.time
     )
+    smooth = target if target.task is Task.REGRESSION else replace(target, metric=Metric.LOG_LOSS)
     tuner = _Tuner(
-        train=Rows.of(earlier.iloc[:cut], encoder, target, budget),
-        validation=Rows.of(earlier.iloc[cut:], encoder, target, budget),
+        train=Rows.of(earlier.iloc[:cut], encoder, smooth, budget),
+        validation=Rows.of(earlier.iloc[cut:], encoder, smooth, budget),
+        metric=target.metric,
         seed=seed,
         budget=budget,
         window_rows=len(earlier) + bot.holdout_rows,
@@ -153,7 +160,8 @@ def search(
         study.tell(trial, tried.loss)
         if tried.loss < best.loss:
             best = tried
-    switch = best is not started and compare(started.losses, best.losses).z >= SWITCH_Z
+    clearly = best is not started and compare(started.losses, best.losses).z >= SWITCH_Z
+    switch = clearly and best.metric_loss <= started.metric_loss
     return SearchResult(
         candidate=best.candidate if switch else start,
         trials=trials,
@@ -168,6 +176,7 @@ def search(
 class _Tried:
     candidate: Candidate
     losses: FloatArray
+    metric_loss: float
 
     @property
     def loss(self) -> float:
@@ -178,10 +187,18 @@ class _Tuner:
     """Fits and scores one configuration after another on the same split."""
 
     def __init__(
-        self, *, train: Rows, validation: Rows, seed: int, budget: CpuBudget, window_rows: int
+        self,
+        *,
+        train: Rows,
+        validation: Rows,
+        metric: Metric,
+        seed: int,
+        budget: CpuBudget,
+        window_rows: int,
     ) -> None:
         self._train = train
         self._validation = validation
+        self._metric = metric
         self._seed = seed
         self._budget = budget
         self._window_rows = window_rows
@@ -189,7 +206,7 @@ class _Tuner:
     def may_go_on(self, best: Candidate) -> bool:
         """Whether another trial leaves enough for the final fits of the best configuration."""
         budget, train = self._budget, self._train
-        final = 2.0 * fit_seconds(best, self._window_rows, train.encoder, train.target)
+        final = 2.0 * fit_seconds(best, train, size=self._window_rows)
         return not self._at_limit() and budget.left_seconds > final
 
     def _at_limit(self) -> bool:
@@ -204,7 +221,7 @@ class _Tuner:
             budget=self._budget,
             after_round=lambda _done, _loss: self._at_limit(),
         )
-        return _Tried(candidate, self._losses(model))
+        return self._tried(candidate, model)
 
     def try_out(self, candidate: Candidate, trial: Any) -> _Tried | None:
         """Fit a configuration with as many rounds as serve it; ``None`` if it was given up."""
@@ -223,12 +240,14 @@ class _Tuner:
             model.keep(watch.best_round)
             rounds = {**candidate.params, "rounds": watch.best_round}
             candidate = replace(candidate, params=rounds)
-        tried = _Tried(candidate, self._losses(model))
+        tried = self._tried(candidate, model)
         return tried if np.isfinite(tried.loss) else None
 
-    def _losses(self, model: Model) -> FloatArray:
-        raw = raw_scores(model, self._validation, self._budget)
-        return row_losses(self._validation.target.metric, self._validation.truth, raw)
+    def _tried(self, candidate: Candidate, model: Model) -> _Tried:
+        rows = self._validation
+        raw = raw_scores(model, rows, self._budget)
+        losses = row_losses(rows.target.metric, rows.truth, raw)
+        return _Tried(candidate, losses, float(row_losses(self._metric, rows.truth, raw).mean()))
 
 
 class _Watch:

@@ -8,8 +8,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from menace.errors import DataError
 from menace.model_automation_pipeline.budget import CpuBudget
 from menace.model_automation_pipeline.evaluation import PairedComparison, compare, row_losses
@@ -38,6 +36,7 @@ from menace.model_automation_pipeline.target import Target
 from menace.records import Task
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
     import pandas as pd
 
