@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +81,13 @@ class ProcessPool:
         PipelineError
             If the worker died, or the pool was closed.
         """
-        if function.__module__ == "__main__":
+        if getattr(function, "__module__", None) == "__main__":
             raise PipelineError(
-                f"the function {function.__qualname__} of the script cannot run in a worker.",
+                f"{function!r} of the script itself cannot run in a worker.",
                 remedy="move it into a module that can be imported, or set loop.workers to 0",
             )
+        # Before a worker is taken: a job that cannot be sent must not cost one.
+        message = ForkingPickler.dumps((function, job))
         worker = self._places.get()
         kept: _Worker | None = None
         try:
@@ -92,9 +95,13 @@ class ProcessPool:
                 raise PipelineError(
                     "the pool of workers was closed.", remedy="make a new ProcessPool"
                 )
-            if worker is None or not worker.is_alive():
+            try:
+                worker = worker or _Worker()
+                result, error = worker.call(message)
+            except _NotBegunError:
+                # It had died (or was dying) while it was idle; nothing of this job has happened.
                 worker = _Worker()
-            result, error = worker.call(function, job)
+                result, error = worker.call(message)
             kept = worker
         finally:
             # Whatever else happens (the worker's death, Ctrl-C here), its answer is not waited for.
@@ -135,15 +142,17 @@ class _Worker:
             )
         self._connection = Connection(here.detach())
 
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
-    def call(self, function: Callable[[Any], Any], job: Any) -> tuple[Any, Exception | None]:
+    def call(self, message: memoryview) -> tuple[Any, Exception | None]:
         """Return the result and None, or None and what the function raised."""
         try:
-            self._connection.send((function, job))
+            self._connection.send_bytes(message)
             result, error = self._connection.recv()
-        except (EOFError, ConnectionError) as broken:
+        except ConnectionError as broken:
+            # The system refuses or resets what was sent when the other side ends without having
+            # read it all; after it has read all of it there would be an end of file.
+            self.kill()
+            raise _NotBegunError(self._process.returncode) from broken
+        except EOFError as broken:
             self.kill()
             raise _death(self._process.returncode) from broken
         return result, error
@@ -164,6 +173,16 @@ class _Worker:
 
 def _import_path() -> str:
     return os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+
+
+class _NotBegunError(PipelineError):
+    """The worker ended before it had read the job."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(
+            f"a worker process ended with code {code} before it began.",
+            remedy=f"look for its message above; menace must be importable by {sys.executable}",
+        )
 
 
 def _death(code: int) -> PipelineError:

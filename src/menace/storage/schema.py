@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import (
     REAL,
     BigInteger,
+    CheckConstraint,
     Column,
     ForeignKey,
     Index,
@@ -88,6 +89,10 @@ outcomes = _table(
     Column("latency_seconds", REAL),
     Column("version", Integer),
     UniqueConstraint("bot_id", "prediction_id"),
+    # SQLite's driver takes a NumPy scalar for a buffer and would store its bytes.
+    CheckConstraint("typeof(prediction) <> 'blob' AND typeof(truth) <> 'blob'").ddl_if(
+        dialect="sqlite"
+    ),
     Index("outcomes_by_bot", "bot_id", "outcome_id"),
 )
 

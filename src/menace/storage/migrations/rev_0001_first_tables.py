@@ -94,6 +94,9 @@ def _observations() -> None:
         _real("latency_seconds", nullable=True),
         sa.Column("version", sa.Integer()),
         sa.UniqueConstraint("bot_id", "prediction_id"),
+        sa.CheckConstraint("typeof(prediction) <> 'blob' AND typeof(truth) <> 'blob'").ddl_if(
+            dialect="sqlite"
+        ),
     )
     op.create_index("outcomes_by_bot", "outcomes", ["bot_id", "outcome_id"])
     _table(

@@ -1,0 +1,1 @@
+"""Timings, each a program: ``python -m benchmarks.NAME``. Tests never time anything."""
