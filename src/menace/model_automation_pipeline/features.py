@@ -355,10 +355,10 @@ def _parts(series: pd.Series[Any], parts: tuple[str, ...]) -> FloatMatrix:
         if part == "hour":
             values = accessor.hour + accessor.minute / 60.0
         elif part == "weekday":
-            values = accessor.weekday
+            values = accessor.day_of_week
         elif part == "month":
             values = accessor.month
         else:
-            values = accessor.dayofyear
+            values = accessor.day_of_year
         matrix[:, position] = values.to_numpy(dtype=np.float64, na_value=np.nan)
     return matrix

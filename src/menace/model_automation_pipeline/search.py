@@ -51,7 +51,7 @@ SEARCH_SHARE = 0.65
 MAX_ROUNDS = 400
 PATIENCE_ROUNDS = 30
 REPORT_ROUNDS = 10
-SWITCH_Z = 1.0
+SWITCH_Z = 1.5
 """A tuned configuration replaces the one refitted only with so many standard errors of gain on the
 validation rows, and only if it is no worse in the bot's metric: the best of many trials owes part
 of its lead to luck."""

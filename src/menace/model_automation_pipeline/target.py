@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from menace.errors import DataError
-from menace.model_automation_pipeline.features import distinct_texts
+from menace.model_automation_pipeline.features import distinct_texts, value_text
 from menace.records import Metric, Task
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def numbers(series: pd.Series[Any], name: str, *, bot: str | None) -> FloatVecto
     if wrong.any():
         row = int(np.argmax(wrong))
         raise DataError(
-            f"the target {name!r} is {series.iloc[row]!r} in row {row} of {len(series)}; "
+            f"the target {name!r} is {value_text(series.iloc[row])!r} in row {row} of {len(series)}; "
             "a regression needs finite numbers.",
             bot=bot,
             remedy="correct or remove the row, or set the task to 'multiclass'",
