@@ -111,7 +111,8 @@ class Store(Protocol):
     def commit_tick(self, tick: Tick) -> int:
         """Commit outcomes, totals, samples, marks, settlement progress, loop state and events.
 
-        All or nothing. Returns how many outcomes were new.
+        All or nothing. Returns how many outcomes were new; if any was, an ``outcomes.observed``
+        event is written beside those of the tick.
         """
         ...
 
@@ -157,6 +158,7 @@ class Store(Protocol):
         """Move a cycle from ``expected`` to ``state`` and set the fields in ``changes``.
 
         Writes a ``cycle.STATE`` event. ``state`` may equal ``expected`` (a second attempt).
+        A state that ends the cycle's work becomes its ``outcome``, and ``at`` its ``ended_at``.
         Raises ``CycleConflictError`` if the cycle is not in ``expected``.
         """
         ...
@@ -195,7 +197,8 @@ class Store(Protocol):
         """Make ``version`` the champion; the old champion becomes archived.
 
         With a ``cycle_id``, the cycle moves from ``evaluated`` to ``promoted`` in the same
-        transaction. Writes a ``model.promoted`` event.
+        transaction. Writes a ``model.promoted`` event (and the cycle's). If ``version`` is the
+        champion already, only the cycle moves.
         """
         ...
 

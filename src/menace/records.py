@@ -297,6 +297,8 @@ class Cycle:
         The challenger, once it exists.
     settled_rows, gain_usd
         Settlement so far: rows scored by both models, and USD earned above the replaced champion.
+    ended_at
+        When it was promoted, rejected or failed; its settlement may come later.
     outcome
         ``promoted``, ``rejected``, ``rolled_back`` or ``failed``, kept when it is settled.
     details
@@ -412,7 +414,15 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class BotSnapshot:
-    """What a decision needs of a bot, read in one statement."""
+    """What a decision needs of a bot, read in one statement.
+
+    Attributes
+    ----------
+    champion_row
+        Labelled rows seen when the champion was trained.
+    open_cycle_id
+        The cycle in ``decided``, ``patching``, ``training`` or ``evaluated``, if there is one.
+    """
 
     bot: str
     totals: BotTotals

@@ -38,6 +38,9 @@ _PRAGMAS = (
     "PRAGMA cache_size = -8000",
 )
 
+# What the driver raises, as it is or wrapped by the pool; the last two for values it cannot take.
+_DRIVER_ERRORS = (sqlite3.Error, exc.DBAPIError, OverflowError, UnicodeEncodeError)
+
 # What a primary result code means, and what can be done about it.
 _MEANINGS = {
     sqlite3.SQLITE_BUSY: (
@@ -141,26 +144,31 @@ class SQLiteDatabase:
     @contextmanager
     def read(self) -> Iterator[DBAPICursor]:
         """Give a cursor for reading; each statement sees what was committed when it began."""
-        with self._translated():
+        try:
             connection = self._checked_out()
             try:
                 yield connection.cursor()
             finally:
                 connection.close()
+        except _DRIVER_ERRORS as error:
+            raise self._explained(error) from error
 
     @contextmanager
     def write(self) -> Iterator[DBAPICursor]:
         """Give a cursor in a transaction that is committed at the end, or undone on any error."""
-        with self._translated(), self._writing:
-            connection = self._checked_out()
-            try:
-                cursor = connection.cursor()
-                cursor.execute("BEGIN IMMEDIATE")
-                yield cursor
-                connection.commit()
-            finally:
-                # The pool rolls back whatever was not committed.
-                connection.close()
+        try:
+            with self._writing:
+                connection = self._checked_out()
+                try:
+                    cursor = connection.cursor()
+                    cursor.execute("BEGIN IMMEDIATE")
+                    yield cursor
+                    connection.commit()
+                finally:
+                    # The pool rolls back whatever was not committed.
+                    connection.close()
+        except _DRIVER_ERRORS as error:
+            raise self._explained(error) from error
 
     def close(self) -> None:
         """Close all connections."""
@@ -177,13 +185,16 @@ class SQLiteDatabase:
     def _bring_up_to_date(self) -> None:
         if self._revision() == HEAD:
             return
-        with self._translated(), self._engine.connect() as connection:
-            # Another process may be at it: whoever comes second finds nothing left to do.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            if self._revision() is None:
-                self._refuse_foreign_file()
-            upgrade(connection, where=str(self._file))
-            connection.commit()
+        try:
+            with self._engine.connect() as connection:
+                # Another process may be at it: whoever comes second finds nothing left to do.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                if self._revision() is None:
+                    self._refuse_foreign_file()
+                upgrade(connection, where=str(self._file))
+                connection.commit()
+        except _DRIVER_ERRORS as error:
+            raise self._explained(error) from error
 
     def _revision(self) -> str | None:
         with self.read() as cursor:
@@ -204,19 +215,9 @@ class SQLiteDatabase:
                 remedy="give the path of another file; menace wants one of its own",
             )
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self._explained(error) from error
-        except exc.DBAPIError as error:
-            cause = error.orig if isinstance(error.orig, sqlite3.Error) else error
-            raise self._explained(cause) from error
-        except (OverflowError, UnicodeEncodeError) as error:
-            raise self._explained(error) from error
-
     def _explained(self, error: Exception) -> StoreError:
+        if isinstance(error, exc.DBAPIError) and isinstance(error.orig, sqlite3.Error):
+            error = error.orig
         # Extended result codes keep the primary one in the low byte.
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         meaning = _MEANINGS.get(code)
