@@ -97,11 +97,24 @@ def tidy_frame(
     """
     import pandas as pd
 
-    columns = {
-        name: _tidy_column(frame[name], text=name in text, mixed_allowed=name == target)
-        for name in frame.columns
-    }
+    columns = {}
+    for name in frame.columns:
+        column = frame[name]
+        if name == target and column.dtype.kind == "O":
+            column = without_blanks(column)
+        columns[name] = _tidy_column(column, text=name in text, mixed_allowed=name == target)
     return pd.DataFrame(columns, columns=list(frame.columns)).reset_index(drop=True)
+
+
+def without_blanks(labels: pd.Series[Any]) -> pd.Series[Any]:
+    """Give labels as objects, ``None`` for those that are null, empty or nothing but blanks."""
+    import pandas as pd
+
+    values = [
+        None if _is_null(value) or (isinstance(value, str) and not value.strip()) else value
+        for value in labels.tolist()
+    ]
+    return pd.Series(values, index=labels.index, dtype="object")
 
 
 def stack(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

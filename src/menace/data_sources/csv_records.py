@@ -47,11 +47,19 @@ class Place(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One record, the place after it, and whether a line end follows it."""
+    """One record, the places before and after it, and whether a line end follows it."""
 
     fields: list[str]
+    before: Place
     after: Place
     terminated: bool
+
+
+def seek_place(stream: BinaryIO, offset: int, line: int) -> Place:
+    """Go to a byte that lies between two records, ``line`` lines after the start."""
+    begin = max(0, offset - FINGERPRINT_BYTES)
+    stream.seek(begin)
+    return Place(offset, line, stream.read(offset - begin))
 
 
 class RecordReader:
@@ -87,7 +95,7 @@ class RecordReader:
         """
         parser = csv.reader(self._lines(), strict=True)
         while True:
-            began = self._place.line + 1
+            before = self._place
             try:
                 fields = next(parser)
             except StopIteration:
@@ -96,17 +104,12 @@ class RecordReader:
                 if self._exhausted:
                     return
                 raise SourceError(
-                    f"{self._name}: the record that begins in line {began} is not CSV: {error}.",
+                    f"{self._name}: the record that begins in line {before.line + 1} is not CSV: "
+                    f"{error}.",
                     remedy="mend the quotes of that record (a quote within quotes is doubled)",
                 ) from error
             if fields:
-                yield Record(fields, self._place, self._terminated)
-
-    def skip_line(self) -> Record | None:
-        """Pass over the rest of a line; ``None`` if it has no end yet."""
-        for _ in self._lines():
-            return Record([], self._place, self._terminated) if self._terminated else None
-        return None
+                yield Record(fields, before, self._place, self._terminated)
 
     def _lines(self) -> Iterator[str]:
         while raw := self._stream.readline(LONGEST_LINE_BYTES):

@@ -29,7 +29,7 @@ from menace.data_sources.columns import (
     head_text,
     target_from_strings,
 )
-from menace.data_sources.csv_records import FINGERPRINT_BYTES, Place, Record, RecordReader
+from menace.data_sources.csv_records import Place, Record, RecordReader, seek_place
 from menace.data_sources.files import source_path, unreadable
 from menace.errors import SourceError
 from menace.records import SourcePosition
@@ -51,14 +51,26 @@ class _Header(NamedTuple):
 
 
 class _Start(NamedTuple):
-    """Where a read begins, and what is known there of the column types."""
+    """Where a read begins, and what is known there.
+
+    Attributes
+    ----------
+    text
+        Columns known to hold text.
+    size
+        Size of the file when a read last came to its end.
+    still
+        Whether a last record without a line end may be read.
+    open_at
+        Offset and line at which the last record begins, if it was read without a line end.
+    """
 
     row: int
     place: Place
     text: tuple[str, ...]
     size: int | None
     still: bool
-    is_open: bool = False
+    open_at: list[int] | None = None
 
 
 class CsvSource:
@@ -109,7 +121,10 @@ class CsvSource:
             if start is None:
                 return self._frame(header, [], ()), cast("SourcePosition", position)
             records = self._next_records(stream, header, start, max_rows)
-        after = records[-1].after if records else start.place
+        after, open_at = start.place, start.open_at
+        if records:
+            after, before = records[-1].after, records[-1].before
+            open_at = None if records[-1].terminated else [before.offset, before.line]
         frame = self._frame(header, records, start.text)
         text = head_text(start.text, frame, start.row)
         mark = {
@@ -117,7 +132,7 @@ class CsvSource:
             "line": after.line,
             "header": header.fingerprint,
             "before": after.fingerprint,
-            "open": not records[-1].terminated if records else start.is_open,
+            "open_at": open_at,
             "size": size if len(records) < max_rows else start.size,
             "text": text,
         }
@@ -169,12 +184,9 @@ class CsvSource:
         text = tuple(mark.get("text", ()))
         looked = mark.get("size")
         start = _Start(position.row, place, text, looked, self._packed or looked == size)
-        if not mark.get("open"):
+        if mark.get("open_at") is None:
             return start
-        if size == place.offset and not self._packed:
-            return start._replace(is_open=True)
-        rest = self._skip_rest(stream, place, position.row)
-        return start._replace(place=rest) if rest else None
+        return self._without_open(stream, start._replace(open_at=mark["open_at"]), size)
 
     def _same_place(
         self, stream: BinaryIO, header: _Header, position: SourcePosition
@@ -184,29 +196,34 @@ class CsvSource:
         offset = mark.get("offset")
         if not isinstance(offset, int) or mark.get("header") != header.fingerprint:
             return None
-        begin = max(0, offset - FINGERPRINT_BYTES)
-        stream.seek(begin)
-        recent = stream.read(offset - begin)
-        place = Place(offset, int(mark.get("line", 0)), recent)
+        place = seek_place(stream, offset, int(mark.get("line", 0)))
         return place if place.fingerprint == mark.get("before") else None
 
-    def _skip_rest(self, stream: BinaryIO, place: Place, row: int) -> Place | None:
-        """Pass over what was appended to a last line that was read without its line end.
+    def _without_open(self, stream: BinaryIO, start: _Start, size: int) -> _Start | None:
+        """Pass over a last record that was read without its line end, whatever became of it.
 
-        ``None`` if nothing was, or if the line still has no end.
+        It is read again from its own start, for a quoted field may go on over lines. ``None`` if it
+        has grown and still has no end.
         """
-        reader = RecordReader(stream, place, self.name)
-        rest = reader.skip_line()
-        if rest is None:
+        offset, line = cast("list[int]", start.open_at)
+        if size == start.place.offset and not self._packed:
+            return start
+        begin = seek_place(stream, offset, line)
+        record = next(RecordReader(stream, begin, self.name).records(), None)
+        if record is not None and record.after.offset == start.place.offset:
+            return start
+        if record is None or not record.terminated:
             return None
-        if rest.after.offset - place.offset > len(b"\r\n"):
+        stream.seek(start.place.offset)
+        appended = stream.read(record.after.offset - start.place.offset)
+        if appended not in {b"\n", b"\r\n"}:
             _LOG.warning(
                 "%s: row %d (line %d) went on after it had been read; the rest is passed over",
                 self.name,
-                row - 1,
-                place.line + 1,
+                start.row - 1,
+                record.after.line,
             )
-        return rest.after
+        return start._replace(place=record.after, open_at=None)
 
     def _counted(self, stream: BinaryIO, header: _Header, position: SourcePosition) -> _Start:
         """Find the place by counting rows from the start, in constant memory."""

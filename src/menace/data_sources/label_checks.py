@@ -143,16 +143,17 @@ def _before_last(
 ) -> Fault | None:
     """Compare the first row with what came before this batch.
 
-    ``last_at`` has passed through JSON: a number is compared as a float on both sides, so that an
-    integer beyond 2**53 is not earlier than its own rounding.
+    ``last_at`` may have passed through JSON as a float or as text: a float is compared as a float
+    on both sides, so that an integer beyond 2**53 is not earlier than its own rounding.
     """
     import pandas as pd
 
     if keys.dtype.kind in "iuf":
-        last = _parsed(str(last_at))
+        last = _as_int(last_at) or _parsed(str(last_at))
         if last is None:
             return _other_kind(times, column, last_at)
-        earlier = float(keys.iloc[0]) < last
+        first = keys.iloc[0]
+        earlier = first < last if isinstance(last, int) else float(first) < last
     else:
         when = _as_utc(pd.Series([str(last_at)]))
         if isinstance(last_at, int | float) or bool(when.isna().iloc[0]):
@@ -192,6 +193,13 @@ def _not_finite(index: int, value: object, bot: BotConfig) -> Fault:
         f"has {value!s} as its target {bot.target!r}",
         "correct the label, or leave it empty until it is known",
     )
+
+
+def _as_int(value: str | float) -> int | None:
+    try:
+        return int(value) if isinstance(value, str | int) else None
+    except ValueError:
+        return None
 
 
 def _parsed(text: str) -> float | None:

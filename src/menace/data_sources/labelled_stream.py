@@ -12,7 +12,7 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-from menace.data_sources.columns import stack
+from menace.data_sources.columns import stack, without_blanks
 from menace.data_sources.label_checks import clean_labels, label_fault, time_fault
 from menace.errors import ConfigError, DataError, MenaceError, SourceError
 from menace.interfaces import DataSource, LabelledBatch
@@ -284,9 +284,9 @@ class LabelledStream:
     def _present(self, frame: pd.DataFrame) -> np.ndarray:
         self._check_columns(frame)
         target = frame[self._bot.target]
+        if target.dtype.kind == "O":
+            target = without_blanks(target)
         mask: np.ndarray = target.notna().to_numpy(dtype=bool)
-        if target.dtype == "str":
-            mask &= (target.str.strip() != "").to_numpy(dtype=bool)
         return mask
 
     def _check_columns(self, frame: pd.DataFrame) -> None:

@@ -145,15 +145,16 @@ class ParquetSource:
         pa = self._arrow
         with self._opened(path) as file:
             self._refuse_twins(path, file.schema_arrow.names)
-            groups, before = [], 0
+            groups: list[int] = []
+            before = 0
             for group in range(file.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
-                if before + rows <= skip:
+                if not groups and before + rows <= skip:
                     before += rows
                 else:
                     groups.append(group)
             skip -= before
-            batches = []
+            batches: list[Any] = []
             wanted = max_rows
             size = max(1, min(_BATCH_ROWS, skip + max_rows))
             try:
