@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support import HEADER, DriftingStream
+from support import HEADER, DriftingStream, TestClock
 
 from menace.errors import CycleConflictError, DataError, EnergyError, NoDataWarning, StateFileError
 from menace.model_automation_pipeline import ModelAutomationPipeline
@@ -139,8 +139,11 @@ def test_an_elapsed_interval_triggers_whatever_the_policy_says(
     workspace.add_bot(alpha(stream))
     engine = workspace.engine("alpha", interval=50.0)
     engine.run_cycle()
-    assert engine._should_trigger().reason != "interval"
-    workspace.services.clock.at += 100.0  # type: ignore[attr-defined]
+    stream.grow(100)
+    assert engine.tick()[0].reason != "interval"
+    clock = workspace.services.clock
+    assert isinstance(clock, TestClock)
+    clock.at += 100.0
     decision = engine._should_trigger()
     assert decision
     assert decision.reason == "interval"

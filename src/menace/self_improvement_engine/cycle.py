@@ -89,8 +89,6 @@ class CycleRunner:
             decision_id=decision.decision_id,
             details=details,
         )
-        loop = dataclasses.replace(snapshot.loop, last_cycle_row=row, last_cycle_at=now, issues=())
-        store.save_loop(bot.name, loop)
         return self._continue(bot, cycle)
 
     def resume(self, bot: BotConfig) -> AutomationResult | None:
@@ -105,6 +103,7 @@ class CycleRunner:
         # The one broad except of menace: whatever a pipeline or a patcher raises fails this cycle,
         # is recorded, and harms neither the champion nor another bot.
         try:
+            self._note_begin(bot, cycle)
             if cycle.state in {CycleState.DECIDED, CycleState.PATCHING}:
                 cycle = self._patch(cycle)
             if cycle.state is CycleState.TRAINING:
@@ -113,6 +112,19 @@ class CycleRunner:
         except Exception as error:
             logger.exception("bot %s: cycle %d failed", bot.name, cycle.cycle_id)
             return self._fail(bot, cycle.cycle_id, error)
+
+    def _note_begin(self, bot: BotConfig, cycle: Cycle) -> None:
+        """Remember where the last cycle began; it answers the issues that were open."""
+        store = self._services.store
+        loop = store.snapshot(bot.name).loop
+        if loop.last_cycle_row == cycle.row and loop.last_cycle_at == cycle.started_at:
+            return  # noted before a restart
+        store.save_loop(
+            bot.name,
+            dataclasses.replace(
+                loop, last_cycle_row=cycle.row, last_cycle_at=cycle.started_at, issues=()
+            ),
+        )
 
     def _patch(self, cycle: Cycle) -> Cycle:
         if self._patcher is not None:

@@ -1,7 +1,7 @@
 """Decide: is a cycle worth its cost now? Who answered, and all that was known, is in the decision.
 
-Asked in this order: manual request, first model, cooling down after failures, interval, policy,
-diagnostics. Everything is read in one statement, whatever the length of the bot's history.
+Asked in this order: manual request, first model, cooling down after failures, anything new at all,
+interval, policy, diagnostics. Everything is read in one statement, whatever the length of the bot's history.
 """
 
 from __future__ import annotations
@@ -151,11 +151,11 @@ def judge(
     cooling = bot.tick_rows * min(2**loop.failures, LONGEST_COOLING_TICKS)
     if loop.failures and situation.rows_since_cycle < cooling:
         return False, f"cooling down after {loop.failures} failed cycles"
+    if bot.source is not None and situation.rows_since_cycle <= 0:
+        return False, "nothing new since the last cycle"
     elapsed = situation.seconds_since_cycle
     if interval is not None and (elapsed is None or elapsed >= interval):
         return True, "interval"
-    if situation.rows_since_cycle <= 0:
-        return False, "nothing new since the last cycle"
     if policy.decide(situation.state):
         return True, "policy"
     severe = [

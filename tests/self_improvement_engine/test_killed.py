@@ -1,0 +1,97 @@
+"""A loop that is killed right after any of its commits goes on as if it had not been.
+
+One process is killed with SIGKILL after each committed change in turn; what it left is looked at,
+and so is what the next start made of it, which must be what an undisturbed run made.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import DriftingStream
+
+from menace.records import CycleState
+from menace.self_improvement_engine.engine_state import EngineState
+from menace.self_improvement_policy import SelfImprovementPolicy
+from menace.workspace import Workspace
+
+KILLS = range(1, 62)
+"""Changes that an undisturbed run commits, and so the moments at which one can be killed."""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("killed")
+    stream = DriftingStream(folder / "stream.csv", seed=4, drift_every=150)
+    stream.grow(400)
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("killed_loop.py"), folder, stream.path],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == len(KILLS)
+    return folder
+
+
+def books(folder: Path) -> dict[str, Any]:
+    """Everything that must not depend on whether a process was killed."""
+    with Workspace(folder) as workspace:
+        store = workspace.store
+        cycles = store.cycles("alpha", last=100)
+        state = EngineState.load(folder / "state" / "alpha.engine.json", alpha=0.1)
+        policy = SelfImprovementPolicy.load(folder / "state" / "alpha.policy.json")
+        return {
+            "cycles": [(c.row, c.state, c.outcome, c.version, c.gain_usd) for c in cycles],
+            "ledger": [
+                (e.cycle_id, e.gain_usd, e.cycle_cost_usd, e.rows, e.roi_delta)
+                for e in store.ledger("alpha")
+            ],
+            "models": [(m.version, m.sha256, m.status) for m in store.models("alpha", last=100)],
+            "totals": store.snapshot("alpha").totals.outcomes,
+            "loss": store.snapshot("alpha").totals.loss_sum,
+            "champion": store.snapshot("alpha").champion_version,
+            "debt": store.snapshot("alpha").loop.staleness,
+            "cost": store.snapshot("alpha").loop.cycle_cost_usd,
+            "roi_deltas": list(state.roi.deltas),
+            "roi_delta_ema": state.roi.ema,
+            "policy": [policy.values(tuple(c.details["policy_state"])) for c in cycles],
+        }
+
+
+@pytest.mark.parametrize("kill_at", KILLS)
+def test_what_a_killed_process_leaves_is_whole(runs: Path, kill_at: int) -> None:
+    folder = runs / f"killed-{kill_at}"
+    with Workspace(folder) as workspace:
+        store = workspace.store
+        champion = store.snapshot("alpha").champion_version
+        if champion is not None:
+            model = store.model("alpha", champion)
+            assert workspace.services.artifacts.get(model.artifact, model.sha256)
+        settled = [c for c in store.cycles("alpha", last=100) if c.state is CycleState.SETTLED]
+        entries = Counter(entry.cycle_id for entry in store.ledger("alpha"))
+        assert entries == {cycle.cycle_id: 1 for cycle in settled}
+    state = folder / "state" / "alpha.engine.json"
+    if state.exists():
+        EngineState.load(state, alpha=0.1)
+
+
+@pytest.mark.parametrize("kill_at", KILLS)
+def test_the_next_start_goes_on_as_if_nothing_had_happened(runs: Path, kill_at: int) -> None:
+    assert books(runs / f"killed-{kill_at}-resumed") == books(runs / "whole")
+
+
+def test_the_undisturbed_run_did_something(runs: Path) -> None:
+    whole = books(runs / "whole")
+    assert len(whole["cycles"]) == 4
+    assert {"promoted"} <= {outcome for _, _, outcome, _, _ in whole["cycles"]}
+    assert len(whole["ledger"]) >= 3
