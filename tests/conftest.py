@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
-from support import DriftingStream, TestClock
 
 from menace.config import CONFIG_NAME
 from menace.workspace import Workspace
+from support import DriftingStream, TestClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

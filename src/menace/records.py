@@ -221,7 +221,7 @@ class LoopState:
     last_row_at
         Newest value of the time column seen, as text or number, to notice time going backwards.
     columns
-        Name → ``"number"`` or ``"text"`` of the columns last seen.
+        Name → ``"number"``, ``"text"`` or ``"empty"`` (never a value) of the columns last seen.
     null_rates
         Name → share of missing values, EMA over ticks.
     issues

@@ -1,29 +1,28 @@
 """Runs the loop in processes of their own that kill themselves. Not a test by itself.
 
-Usage: ``python killed_loop.py FOLDER STREAM``. Makes ``FOLDER/whole`` by an undisturbed run, and for
-each committed change *n* of it ``FOLDER/killed-n`` by a run that is killed, with SIGKILL, right after
-the store's *n*-th change, and ``FOLDER/killed-n-resumed``, a copy that the next start went on with.
-Prints how many changes there were. The children are forked from a process that has trained nothing.
+Usage: ``python killed_loop.py FOLDER STREAM``. Makes ``FOLDER/whole`` by an undisturbed run, and
+for each committed change *n* of it ``FOLDER/killed-n`` by a run that is killed, with SIGKILL, right
+after the store's *n*-th change, and ``FOLDER/killed-n-resumed``, a copy that the next start went on
+with. Prints how many changes there were. The children are forked from a process that has trained
+nothing.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import os
 import shutil
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import lightgbm
-import sklearn.linear_model
-from river import drift
-from support import TestClock
 
 from menace.config import validated_bot
 from menace.self_improvement_engine import SelfImprovementEngine
 from menace.workspace import Workspace
+from support import TestClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +57,7 @@ ALPHA = {
     "settlement_rows": 100,
     "economics": {"loss_usd": 1.0, "cpu_second_usd": 10.0},
 }
-PRELOADED = (lightgbm, sklearn.linear_model, drift)
+PRELOADED = ("lightgbm", "river.drift", "sklearn.linear_model")
 
 
 class KillingStore:
@@ -121,15 +120,17 @@ def fresh(folder: Path, stream: Path) -> Path:
 
 def main(folder: Path, stream: Path) -> None:
     """Make all the folders."""
+    for module in PRELOADED:
+        importlib.import_module(module)
     whole = fresh(folder / "whole", stream)
-    changes = os.waitstatus_to_exitcode(forked(lambda: care(whole, stream, 0)))
+    changes = os.waitstatus_to_exitcode(forked(partial(care, whole, stream, 0)))
     for kill_at in range(1, changes + 1):
         killed = fresh(folder / f"killed-{kill_at}", stream)
-        status = forked(lambda killed=killed, at=kill_at: care(killed, stream, at))
+        status = forked(partial(care, killed, stream, kill_at))
         if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
             raise SystemExit(f"the run to be killed at change {kill_at} ended with {status}")
         resumed = Path(shutil.copytree(killed, folder / f"killed-{kill_at}-resumed"))
-        status = forked(lambda resumed=resumed: care(resumed, stream, 0, began=1.8e9))
+        status = forked(partial(care, resumed, stream, 0, began=1.8e9))
         if not os.WIFEXITED(status):
             raise SystemExit(f"the start after change {kill_at} ended with {status}")
     sys.stdout.write(f"{changes}\n")

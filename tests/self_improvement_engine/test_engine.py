@@ -7,13 +7,13 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support import HEADER, DriftingStream, TestClock
 
 from menace.errors import CycleConflictError, DataError, EnergyError, NoDataWarning, StateFileError
 from menace.model_automation_pipeline import ModelAutomationPipeline
 from menace.records import AutomationResult, CycleState, Event
 from menace.self_improvement_engine import ImprovementEngineRegistry, SelfImprovementEngine
 from menace.self_improvement_policy import SelfImprovementPolicy
+from support import HEADER, DriftingStream, TestClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -309,8 +309,14 @@ def test_events_are_delivered_after_the_commit_and_a_raising_subscriber_does_no_
     workspace.services.event_bus.subscribe("*", watching)
     assert workspace.engine("alpha").run_cycle().status == "promoted"
     topics = [event.topic for event in seen]
-    for topic in ("decision.made", "cycle.decided", "cycle.training", "cycle.evaluated",
-                  "model.promoted", "cycle.settled"):
+    for topic in (
+        "decision.made",
+        "cycle.decided",
+        "cycle.training",
+        "cycle.evaluated",
+        "model.promoted",
+        "cycle.settled",
+    ):
         assert topic in topics
     assert topics.index("cycle.evaluated") < topics.index("model.promoted")
     assert committed == [True]
@@ -321,12 +327,12 @@ def test_two_engines_share_nothing(
     open_workspace: OpenWorkspace, alpha: Describe, tmp_path: Path
 ) -> None:
     seen: dict[str, list[Event]] = {"one": [], "two": []}
-    for name in seen:
+    for name, events in seen.items():
         workspace = open_workspace(name)
-        own_stream = DriftingStream(tmp_path / f"{name}.csv", seed=len(seen[name]) + 3)
+        own_stream = DriftingStream(tmp_path / f"{name}.csv", seed=len(name) + 3)
         own_stream.grow(300)
         workspace.add_bot(alpha(own_stream))
-        workspace.services.event_bus.subscribe("model.*", seen[name].append)
+        workspace.services.event_bus.subscribe("model.*", events.append)
         services = workspace.services
         engine = SelfImprovementEngine(
             "alpha",
@@ -385,9 +391,11 @@ def test_a_schedule_ticks_until_it_is_shut_down(
 
     async def scheduled() -> None:
         loop = asyncio.get_running_loop()
-        workspace.services.event_bus.subscribe(
-            "cycle.settled", lambda _event: loop.call_soon_threadsafe(promoted.set)
-        )
+
+        def on_settled(_event: Event) -> None:
+            loop.call_soon_threadsafe(promoted.set)
+
+        workspace.services.event_bus.subscribe("cycle.settled", on_settled)
         task = await engine.schedule()
         assert await engine.schedule() is task
         await asyncio.wait_for(promoted.wait(), timeout=60)
@@ -449,7 +457,5 @@ def test_nothing_that_lies_later_is_seen(
             engine.tick()
         decisions = workspace.store.decisions("alpha", last=100)
         models = workspace.store.models("alpha", last=100)
-        told.append(
-            ([(d.run, d.reason, d.inputs) for d in decisions], [m.sha256 for m in models])
-        )
+        told.append(([(d.run, d.reason, d.inputs) for d in decisions], [m.sha256 for m in models]))
     assert told[0] == told[1]

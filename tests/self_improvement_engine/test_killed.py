@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import DriftingStream
 
 from menace.records import CycleState
 from menace.self_improvement_engine.engine_state import EngineState
 from menace.self_improvement_policy import SelfImprovementPolicy
 from menace.workspace import Workspace
+from support import DriftingStream
 
 KILLS = range(1, 62)
 """Changes that an undisturbed run commits, and so the moments at which one can be killed."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from menace.accounting.roi_tracker import RoiTracker
-from menace.errors import StateFileError
+from menace.errors import DataError, StateFileError
 from menace.state_file import read_state, write_state
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class EngineState:
                 last_cycle_at=None if at is None else datetime.fromisoformat(at).timestamp(),
                 ledger_id=int(data["ledger_id"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, DataError) as error:
             raise StateFileError(
                 f"the state file {path} lacks or garbles a field: {error}.",
                 remedy=f"look at it; the state before it is in {path}.bak",

@@ -25,6 +25,8 @@ from menace.records import (
 from menace.self_improvement_policy.staleness import StalenessEstimator
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import pandas as pd
 
@@ -191,7 +193,7 @@ class Observer:
         issues = [i for i in loop.issues if i.kind is not IssueKind.WAITING_FOR_LABELS]
         if loop.columns and len(frame):
             issues += schema_issues(bot.name, loop.columns, kinds, row)
-            issues += null_rate_issues(bot.name, loop.null_rates, rates, row)
+            issues += null_rate_issues(bot.name, loop.null_rates, rates, row, rows=len(frame))
         issues += _waiting_issue(bot.name, batch)
         smoothed = {
             name: rate + (1 - NULL_RATE_ALPHA) * (loop.null_rates.get(name, rate) - rate)
@@ -205,9 +207,9 @@ class Observer:
             position=batch.position,
             labelled_rows=loop.labelled_rows + len(frame),
             last_row_at=last_at,
-            columns=kinds if len(frame) else loop.columns,
+            columns=_known_kinds(loop.columns, kinds) if len(frame) else loop.columns,
             null_rates=smoothed if len(frame) else loop.null_rates,
-            issues=_newest_of_each_kind(issues),
+            issues=_severest_of_each_kind(issues),
         )
 
     def _note_waiting(self, bot: BotConfig, loop: LoopState, batch: LabelledBatch) -> None:
@@ -228,8 +230,17 @@ def _waiting_issue(bot: str, batch: LabelledBatch) -> list[Issue]:
     return [Issue(bot, IssueKind.WAITING_FOR_LABELS, 0.2, evidence, batch.position.row)]
 
 
-def _newest_of_each_kind(issues: list[Issue]) -> tuple[Issue, ...]:
-    return tuple({issue.kind: issue for issue in issues}.values())
+def _severest_of_each_kind(issues: list[Issue]) -> tuple[Issue, ...]:
+    kept: dict[IssueKind, Issue] = {}
+    for issue in issues:
+        if issue.kind not in kept or issue.severity >= kept[issue.kind].severity:
+            kept[issue.kind] = issue
+    return tuple(kept.values())
+
+
+def _known_kinds(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:
+    """Kinds of the columns there are now; one without a single value keeps the kind it had."""
+    return {name: before.get(name, kind) if kind == "empty" else kind for name, kind in now.items()}
 
 
 def _outcomes(
@@ -239,11 +250,12 @@ def _outcomes(
     first_row = batch.position.row - len(batch.frame)
     serving = bot.economics.serving_usd_per_row
     values = (-scored.losses * bot.economics.loss_usd).tolist()
+    predictions: Sequence[str | float] = scored.predictions
     truths: list[str | float] = batch.frame[bot.target].tolist()
     return tuple(
         Outcome(f"row-{first_row + k}", at, predicted, truth, loss, value, serving, None, version)
         for k, (predicted, truth, loss, value) in enumerate(
-            zip(scored.predictions, truths, scored.losses.tolist(), values, strict=True)
+            zip(predictions, truths, scored.losses.tolist(), values, strict=True)
         )
     )
 

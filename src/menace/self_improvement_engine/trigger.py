@@ -1,7 +1,8 @@
 """Decide: is a cycle worth its cost now? Who answered, and all that was known, is in the decision.
 
 Asked in this order: manual request, first model, cooling down after failures, anything new at all,
-interval, policy, diagnostics. Everything is read in one statement, whatever the length of the bot's history.
+interval, policy, diagnostics. Everything is read in one statement, whatever the length of the bot's
+history.
 """
 
 from __future__ import annotations
