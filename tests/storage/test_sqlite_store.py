@@ -31,9 +31,18 @@ URL = "sqlite:///menace.db"
 NOBODY = 65534
 
 
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the tables once: that takes longer than most of these tests."""
+    folder = tmp_path_factory.mktemp("empty")
+    open_store(URL, folder=folder).close()
+    return folder / "menace.db"
+
+
 class TestSQLiteStore(StoreConformance):
     @pytest.fixture
-    def location(self, tmp_path: Path) -> StoreLocation:
+    def location(self, tmp_path: Path, empty_store: Path) -> StoreLocation:
+        shutil.copy(empty_store, tmp_path)
         return StoreLocation(URL, tmp_path)
 
 

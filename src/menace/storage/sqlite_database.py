@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPICursor
     from sqlalchemy.pool import PoolProxiedConnection
 
+    from menace.interfaces import Store
+
 OLDEST_SQLITE = (3, 37, 0)
 """Strict tables; ``RETURNING`` and upserts are older."""
 
@@ -74,7 +76,7 @@ _MEANINGS = {
 }
 
 
-def open_sqlite_store(url: str, *, folder: Path | None = None) -> SQLStore:
+def open_sqlite_store(url: str, *, folder: Path | None = None) -> Store:
     """Open the store in the SQLite file that ``url`` names; see :meth:`SQLiteDatabase.open`."""
     return SQLStore(SQLiteDatabase.open(url, folder=folder))
 
