@@ -285,7 +285,7 @@ def distinct_texts(series: pd.Series[Any]) -> tuple[npt.NDArray[np.intp], list[s
 def _learn_column(name: str, series: pd.Series[Any]) -> Column:
     kind = series.dtype.kind
     if kind == "M":
-        return Column(name, "time", parts=_time_parts(series))
+        return Column(name, "time", parts=_time_parts(_timestamps(series)))
     if kind == "b":
         return Column(name, "category", categories=tuple(distinct_texts(series)[1]))
     if kind in "iufcm":
@@ -297,8 +297,9 @@ def _learn_column(name: str, series: pd.Series[Any]) -> Column:
         # Read in chunks, the same column may come as numbers now and as text then.
         if not np.isnan(as_numbers(present)).any():
             return Column(name, "number")
-        if not _timestamps(present).isna().any():
-            return Column(name, "time", parts=_time_parts(series))
+        times = _timestamps(present)
+        if not times.isna().any():
+            return Column(name, "time", parts=_time_parts(times))
     codes, texts = distinct_texts(series)
     if len(texts) > MAX_CATEGORIES:
         counts = np.bincount(codes[codes >= 0], minlength=len(texts))
@@ -328,9 +329,13 @@ def _timestamps(series: pd.Series[Any]) -> pd.Series[Any]:
         return series.dt.tz_localize(None) if series.dt.tz is not None else series
     if series.dtype.kind != "O":
         return pd.Series(pd.NaT, index=series.index, dtype="datetime64[us]")
-    plain = series.astype(object).map(_iso_text, na_action="ignore")
-    matched = plain.astype("str").str.extract(_ISO, expand=False)
-    return pd.to_datetime(matched, format="ISO8601", errors="coerce")
+    if not isinstance(series.dtype, pd.StringDtype):
+        series = series.astype(object).map(_iso_text, na_action="ignore")
+    codes, uniques = pd.factorize(series)
+    matched = pd.Series(uniques, dtype="str").str.extract(_ISO, expand=False)
+    parsed = pd.to_datetime(matched, format="ISO8601", errors="coerce").to_numpy()
+    missing = np.array([np.datetime64("NaT")], dtype=parsed.dtype)
+    return pd.Series(np.concatenate([parsed, missing])[codes], index=series.index)
 
 
 def _iso_text(value: object) -> str | None:
@@ -341,8 +346,8 @@ def _iso_text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _time_parts(series: pd.Series[Any]) -> tuple[str, ...]:
-    times = _timestamps(series).dropna()
+def _time_parts(times: pd.Series[Any]) -> tuple[str, ...]:
+    times = times.dropna()
     if times.empty or (times.max() - times.min()).days < YEAR_DAYS:
         return _DAILY_PARTS
     return _DAILY_PARTS + _YEARLY_PARTS

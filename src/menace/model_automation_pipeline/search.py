@@ -56,8 +56,10 @@ SWITCH_Z = 1.5
 validation rows, and only if it is no worse in the bot's metric: the best of many trials owes part
 of its lead to luck."""
 
-TRIAL_SECONDS = 5e-3
-"""Counted CPU-seconds of one trial beside its fit."""
+TRIAL_SECONDS = 6e-3
+TRIAL_GROWTH_SECONDS = 6e-5
+"""Counted CPU-seconds of one trial beside its fit, and by how much each makes the next one dearer:
+the sampler weighs all that were tried."""
 
 _RATE, _LEAVES, _LEAF_ROWS, _L2 = (0.01, 0.3), (4, 255), (3, 100), (1e-3, 30.0)
 _STRENGTH = (1e-4, 1e3)
@@ -151,7 +153,7 @@ def search(
     while (max_trials is None or trials < max_trials) and tuner.may_go_on(best.candidate):
         trial = study.ask()
         trials += 1
-        budget.add(TRIAL_SECONDS)
+        budget.add(TRIAL_SECONDS + trials * TRIAL_GROWTH_SECONDS)
         tried = tuner.try_out(_suggested(trial, start), trial)
         if tried is None:
             pruned += 1

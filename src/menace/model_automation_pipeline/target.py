@@ -171,8 +171,8 @@ def numbers(series: pd.Series[Any], name: str, *, bot: str | None) -> FloatVecto
     if wrong.any():
         row = int(np.argmax(wrong))
         raise DataError(
-            f"the target {name!r} is {value_text(series.iloc[row])!r} in row {row} of {len(series)}; "
-            "a regression needs finite numbers.",
+            f"the target {name!r} is {value_text(series.iloc[row])!r} in row {row} of "
+            f"{len(series)}; a regression needs finite numbers.",
             bot=bot,
             remedy="correct or remove the row, or set the task to 'multiclass'",
         )

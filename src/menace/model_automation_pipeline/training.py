@@ -17,6 +17,7 @@ from menace.model_automation_pipeline.families import (
     Model,
     Rows,
     default_candidate,
+    encode_seconds,
     fit,
     fit_seconds,
     raw_scores,
@@ -335,7 +336,9 @@ class _Training:
 
     def _encoder(self, frame: pd.DataFrame) -> FeatureEncoder:
         bot = self._job.bot
-        return FeatureEncoder.fit(frame, target=bot.target, drop=bot.drop, time=bot.time)
+        encoder = FeatureEncoder.fit(frame, target=bot.target, drop=bot.drop, time=bot.time)
+        self._budget.add(encode_seconds(encoder, len(frame)))
+        return encoder
 
     def _rows(self, frame: pd.DataFrame, encoder: FeatureEncoder) -> Rows:
         return Rows.of(frame, encoder, self._target, self._budget)
