@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from menace.self_improvement_policy.staleness import PRIOR, StalenessEstimator, StalenessPrior
+from menace.self_improvement_policy.staleness import (
+    PRIOR,
+    Staleness,
+    StalenessEstimator,
+    StalenessPrior,
+)
 
 
 def aged(rate: float, *, ticks: int, every: int, level: float = 0.1) -> StalenessEstimator:
@@ -120,3 +125,10 @@ def test_debt_grows_with_age(loss: float, ticks: int) -> None:
         estimator.observe({1: loss}, champion=1)
         owed.append(estimator.debt)
     assert owed == sorted(owed)
+
+
+def test_a_decision_reads_the_figures_without_rebuilding_the_estimator() -> None:
+    estimator = aged(0.01, ticks=30, every=8)
+    read = Staleness.read(json.loads(json.dumps(estimator.to_json())))
+    assert read == (estimator.debt, estimator.age_ticks, estimator.explain())
+    assert Staleness.read({}) == (0.0, 0.0, StalenessEstimator().explain())

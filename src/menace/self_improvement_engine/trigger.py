@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from menace.self_improvement_engine.cycle import row_of
 from menace.self_improvement_policy import state_of
-from menace.self_improvement_policy.staleness import StalenessEstimator
+from menace.self_improvement_policy.staleness import Staleness
 
 if TYPE_CHECKING:
     from menace.accounting.roi_tracker import RoiTracker
@@ -93,15 +93,15 @@ def assess(
 ) -> Situation:
     """Gather what a decision rests on. Pure: everything it needs is passed in."""
     loop = snapshot.loop
-    estimator = StalenessEstimator.from_json(loop.staleness)
+    staleness = Staleness.read(loop.staleness)
     tick_usd = bot.tick_rows * bot.economics.loss_usd
-    debt_usd = estimator.debt * tick_usd
+    debt_usd = staleness.debt * tick_usd
     cost_usd = expected_cost_usd(bot, loop.cycle_cost_usd, energy)
     drift = max((i.severity for i in issues if i.kind.value == "drift"), default=0.0)
     short_mean = roi.short_term_mean(SHORT_TERM_CYCLES)
     state = state_of(
         debt_ratio=debt_usd / cost_usd if cost_usd > 0 else math.copysign(math.inf, debt_usd),
-        age_ticks=estimator.age_ticks,
+        age_ticks=staleness.age_ticks,
         drift_severity=drift,
         short_mean=short_mean,
         ema=roi.ema,
@@ -113,7 +113,7 @@ def assess(
         issues=issues,
         debt_usd=debt_usd,
         cycle_cost_usd=cost_usd,
-        age_ticks=estimator.age_ticks,
+        age_ticks=staleness.age_ticks,
         rows_since_cycle=row_of(snapshot) - (loop.last_cycle_row or 0),
         seconds_since_cycle=None if loop.last_cycle_at is None else now - loop.last_cycle_at,
         short_term_roi=short_mean,
@@ -121,7 +121,7 @@ def assess(
         energy_score=energy_score,
         state=state,
         policy_score=policy.score(state),
-        estimate=estimator.explain(),
+        estimate=staleness.explanation,
     )
 
 

@@ -34,8 +34,9 @@ ours; ``docs/decision-quality.md`` has what else was tried and what it scored.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +80,34 @@ class StalenessPrior:
 
 
 PRIOR = StalenessPrior()
+
+
+class Staleness(NamedTuple):
+    """What a decision reads of a saved estimator, without rebuilding it.
+
+    The figures change only when rows arrive or a cycle ends, so they are worked out then, and a
+    decision costs the same however many models are scored.
+
+    Attributes
+    ----------
+    debt
+        In units of one tick's rows being wholly wrong, ≥ 0.
+    age_ticks
+        Ticks since the champion was trained, ≥ 0.
+    explanation
+        The figures behind the debt.
+    """
+
+    debt: float
+    age_ticks: float
+    explanation: Json
+
+    @classmethod
+    def read(cls, data: Json) -> Self:
+        """Read from :meth:`StalenessEstimator.to_json`; an empty object is a new estimator's."""
+        if not data:
+            return cls.read(StalenessEstimator().to_json())
+        return cls(data["debt"], data["age_ticks"], data["explanation"])
 
 
 @dataclass(slots=True)
@@ -199,11 +228,17 @@ class StalenessEstimator:
         }
 
     def to_json(self) -> Json:
-        """Everything but the constants, as a JSON object."""
+        """Everything but the constants, as a JSON object, and what :class:`Staleness` reads of it.
+
+        The leads, most of it, are a text of JSON within: only who rebuilds the estimator parses it.
+        """
         return {
+            "debt": self.debt,
+            "age_ticks": self.age_ticks,
+            "explanation": self.explain(),
             "champion": self.champion,
             "ages": [[version, age] for version, age in self.ages.items()],
-            "leads": [[*pair, *sums] for pair, sums in self.leads.items()],
+            "leads": json.dumps([[*pair, *sums] for pair, sums in self.leads.items()]),
             "sum_xy": self.sum_xy,
             "sum_xx": self.sum_xx,
             "level": self.level,
@@ -217,7 +252,7 @@ class StalenessEstimator:
         return cls(
             champion=int(data["champion"]),
             ages={int(version): float(age) for version, age in data["ages"]},
-            leads={(int(a), int(b)): (float(d), float(n)) for a, b, d, n in data["leads"]},
+            leads={(a, b): (d, n) for a, b, d, n in json.loads(data["leads"])},
             sum_xy=float(data["sum_xy"]),
             sum_xx=float(data["sum_xx"]),
             level=None if data["level"] is None else float(data["level"]),
