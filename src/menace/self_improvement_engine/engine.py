@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import itertools
 import logging
 import time
 import warnings
@@ -13,21 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from menace.accounting.energy_budget import EnergyBudget, validated_energy
 from menace.config import DEFAULT_WIRING, load_dotted
-from menace.diagnostic_manager import DiagnosticManager
 from menace.errors import (
     CycleConflictError,
     MenaceError,
     NoDataWarning,
     UnknownBotError,
 )
-from menace.records import AutomationResult, CycleState, Decision, LedgerEntry
-from menace.self_improvement_engine.cycle import CodePatcher, CycleRunner, row_of
+from menace.records import AutomationResult, CycleState, Decision
+from menace.self_improvement_engine.cycle import row_of
 from menace.self_improvement_engine.engine_state import EngineState, iso_utc
-from menace.self_improvement_engine.lease import lease, process_identity
-from menace.self_improvement_engine.observation import Observer
-from menace.self_improvement_engine.settlement import Settler
+from menace.self_improvement_engine.lease import lease
+from menace.self_improvement_engine.organs import Organs
 from menace.self_improvement_engine.trigger import Situation, assess, judge
-from menace.self_improvement_policy import SelfImprovementPolicy
 
 if TYPE_CHECKING:
     from menace.data_bot import DataBot
@@ -40,12 +36,11 @@ if TYPE_CHECKING:
         Services,
         Store,
     )
-    from menace.records import BotConfig, Issue, Json, ModelVersion
+    from menace.records import Json, ModelVersion
+    from menace.self_improvement_engine.cycle import CodePatcher
+    from menace.self_improvement_policy import SelfImprovementPolicy
 
-LEDGER_MEMORY = 1000
 RECENT_CYCLES = 20
-_instances = itertools.count()
-
 logger = logging.getLogger(__name__)
 
 
@@ -68,7 +63,7 @@ class SelfImprovementEngine:
     diagnostics
         Finds issues; by default a :class:`~menace.diagnostic_manager.DiagnosticManager`.
     data_bot
-        Where metric samples of the engine itself go; optional.
+        Gets a metric sample ``roi_delta`` for every settled cycle, if given.
     capital_bot
         Has ``energy_score(load, success_rate, deploy_eff, failure_rate)``; scales the energy of
         cycles that nobody asked for by number.
@@ -137,7 +132,7 @@ class SelfImprovementEngine:
         self._state: EngineState | None = None
         if self._state_path is not None:
             self._state = EngineState.load(self._state_path, alpha=roi_ema_alpha)
-        self._organs: _Organs | None = None
+        self._organs: Organs | None = None
         self._requested = False
         self._warned = False
         self._task: asyncio.Task[None] | None = None
@@ -292,7 +287,7 @@ class SelfImprovementEngine:
             row=row_of(store.snapshot(self.bot_name)),
             at=organs.services.clock.now(),
         )
-        self._deliver(organs)
+        organs.deliver_events()
         return version
 
     def record_failure(self, error: Exception) -> None:
@@ -338,7 +333,7 @@ class SelfImprovementEngine:
             except TimeoutError:
                 continue
 
-    def _take_in(self, organs: _Organs, *, partial: bool) -> AutomationResult | None:
+    def _take_in(self, organs: Organs, *, partial: bool) -> AutomationResult | None:
         """Finish what was left, observe, settle and learn; returns a resumed cycle's result."""
         organs.bot = organs.services.store.bot(self.bot_name)
         self._learn(organs)
@@ -346,10 +341,10 @@ class SelfImprovementEngine:
         organs.observer.observe(organs.bot, partial=partial)
         organs.settler.settle_due(organs.bot)
         self._learn(organs)
-        self._deliver(organs)
+        organs.deliver_events()
         return resumed
 
-    def _run(self, organs: _Organs, decision: Decision, energy: int | None) -> AutomationResult:
+    def _run(self, organs: Organs, decision: Decision, energy: int | None) -> AutomationResult:
         self._requested = False
         if organs.services.store.snapshot(self.bot_name).loop.labelled_rows == 0 and (
             organs.bot.source is None or organs.tabular
@@ -369,10 +364,10 @@ class SelfImprovementEngine:
         organs.settler.settle_due(organs.bot)
         self._learn(organs)
         state.save(organs.state_path)
-        self._deliver(organs)
+        organs.deliver_events()
         return result
 
-    def _budget(self, organs: _Organs, decision: Decision, energy: int | None) -> Json:
+    def _budget(self, organs: Organs, decision: Decision, energy: int | None) -> Json:
         """Energy of the cycle with every factor; a number that somebody asked for stands."""
         if energy is not None or self.capital_bot is None:
             return {"energy": energy or 1, "asked_for": energy is not None}
@@ -385,10 +380,10 @@ class SelfImprovementEngine:
         )
         return budget.to_json()
 
-    def _situation(self, organs: _Organs, *, energy: int) -> Situation:
+    def _situation(self, organs: Organs, *, energy: int) -> Situation:
         services = organs.services
         snapshot = services.store.snapshot(self.bot_name)
-        issues = (*snapshot.loop.issues, *self._diagnosed(organs, snapshot.totals.outcomes))
+        issues = (*snapshot.loop.issues, *organs.diagnosed(snapshot.totals.outcomes))
         return assess(
             organs.bot,
             snapshot,
@@ -400,14 +395,7 @@ class SelfImprovementEngine:
             now=services.clock.now(),
         )
 
-    def _diagnosed(self, organs: _Organs, outcomes: int) -> tuple[Issue, ...]:
-        """Diagnose when outcomes have come in since the last time; otherwise remember."""
-        if organs.diagnosed_outcomes != outcomes:
-            organs.issues = tuple(organs.diagnostics.diagnose(self.bot_name)) if outcomes else ()
-            organs.diagnosed_outcomes = outcomes
-        return organs.issues
-
-    def _energy_score(self, organs: _Organs) -> float:
+    def _energy_score(self, organs: Organs) -> float:
         if self.capital_bot is None:
             return 0.0
         ended = organs.services.store.cycles(
@@ -424,42 +412,15 @@ class SelfImprovementEngine:
             failure_rate=failed / count,
         )
 
-    def _learn(self, organs: _Organs) -> None:
-        """Take in what the ledger holds beyond what was learned; each entry once."""
-        state, store = self._engine_state(), organs.services.store
-        entries = store.ledger(self.bot_name, after=state.ledger_id)
-        if not entries:
+    def _learn(self, organs: Organs) -> None:
+        state = self._engine_state()
+        if not organs.learner.catch_up(self.bot_name, organs.policy, state):
             return
-        for entry in entries:
-            self._learn_from(organs, entry)
-            state.roi.add(entry.roi_delta)
-            state.ledger_id = entry.entry_id or state.ledger_id
         if organs.policy_path is not None:
             organs.policy.save(organs.policy_path)
         state.save(organs.state_path)
 
-    def _learn_from(self, organs: _Organs, entry: LedgerEntry) -> None:
-        cycle = organs.services.store.cycle(entry.cycle_id)
-        seen = cycle.details.get("policy_state")
-        number = entry.entry_id or 0
-        replaced = cycle.replaced_version is not None
-        if seen is not None and replaced and organs.policy.learned_through < number:
-            organs.policy.update(tuple(seen), entry.roi_delta, action="run")
-        organs.policy.learned_through = max(organs.policy.learned_through, number)
-        if self.meta_logger is not None:
-            modules = list(cycle.details.get("metrics", {}).get("modules", ["model"]))
-            self.meta_logger.log_cycle(
-                entry.cycle_id, entry.roi_delta, modules, str(cycle.details.get("reason", ""))
-            )
-
-    def _deliver(self, organs: _Organs) -> None:
-        """Hand committed events to the subscribers; what is not handed over now comes next time."""
-        store, bus = organs.services.store, organs.services.event_bus
-        while events := store.pending_events(bot=self.bot_name):
-            bus.publish(events)
-            store.mark_delivered([e.event_id for e in events if e.event_id is not None])
-
-    def _lease(self, organs: _Organs, energy: int) -> Any:
+    def _lease(self, organs: Organs, energy: int) -> Any:
         settings = organs.services.settings
         return lease(
             organs.services.store,
@@ -476,14 +437,8 @@ class SelfImprovementEngine:
                 return EngineState.load(None, alpha=self._alpha)
             self._state = EngineState.load(organs.state_path, alpha=self._alpha)
             if organs.state_path is None:
-                self._recall(organs, self._state)
+                organs.learner.recall(self.bot_name, self._state)
         return self._state
-
-    def _recall(self, organs: _Organs, state: EngineState) -> None:
-        """Without a state file the ledger itself is the memory."""
-        for entry in organs.services.store.ledger(self.bot_name, last=LEDGER_MEMORY):
-            state.roi.add(entry.roi_delta)
-            state.ledger_id = entry.entry_id or state.ledger_id
 
     def _no_data(self, energy: int) -> AutomationResult:
         message = (
@@ -495,7 +450,7 @@ class SelfImprovementEngine:
             self._warned = True
         return AutomationResult(status="no_data", bot=self.bot_name, energy=energy, message=message)
 
-    def _wired(self) -> _Organs | None:
+    def _wired(self) -> Organs | None:
         """Find the services and put the organs together, once; None if there is nothing here."""
         if self._organs is None:
             services = self._services()
@@ -505,7 +460,7 @@ class SelfImprovementEngine:
                 bot = services.store.bot(self.bot_name)
             except UnknownBotError:
                 return None
-            self._organs = self._assemble(services, bot)
+            self._organs = Organs.of(self, services, bot, state_path=self._state_path)
         return self._organs
 
     def _services(self) -> Services | None:
@@ -516,50 +471,3 @@ class SelfImprovementEngine:
             return None
         given = {"store": self._store, "event_bus": self._event_bus, "clock": self._clock}
         return dataclasses.replace(services, **{k: v for k, v in given.items() if v is not None})
-
-    def _assemble(self, services: Services, bot: BotConfig) -> _Organs:
-        from menace.model_automation_pipeline import ModelAutomationPipeline
-
-        pipeline = self.pipeline or ModelAutomationPipeline(services)
-        folder = services.state_folder
-        policy_path = None if folder is None else folder / f"{bot.name}.policy.json"
-        policy = self.policy
-        if policy is None and policy_path is not None and policy_path.exists():
-            policy = SelfImprovementPolicy.load(policy_path)
-        if self.policy is not None:
-            policy_path = None  # the caller keeps a policy of their own
-        state_path = self._state_path
-        if state_path is None and folder is not None:
-            state_path = folder / f"{bot.name}.engine.json"
-        return _Organs(
-            services=services,
-            bot=bot,
-            policy=policy or SelfImprovementPolicy(rng=self.seed),
-            policy_path=policy_path,
-            state_path=state_path,
-            diagnostics=self.diagnostics or DiagnosticManager(services.store),
-            observer=Observer(services, pipeline),
-            runner=CycleRunner(services, pipeline, self.self_coding_engine),
-            settler=Settler(services),
-            owner=f"{process_identity()}/{next(_instances)}",
-            tabular=isinstance(pipeline, ModelAutomationPipeline),
-        )
-
-
-@dataclasses.dataclass(slots=True)
-class _Organs:
-    """An engine's parts, once they are wired."""
-
-    services: Services
-    bot: BotConfig
-    policy: SelfImprovementPolicy
-    policy_path: Path | None
-    state_path: Path | None
-    diagnostics: DiagnosticSource
-    observer: Observer
-    runner: CycleRunner
-    settler: Settler
-    owner: str
-    tabular: bool
-    issues: tuple[Issue, ...] = ()
-    diagnosed_outcomes: int = -1

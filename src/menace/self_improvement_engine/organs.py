@@ -1,0 +1,119 @@
+"""An engine's parts, put together once it is known what they run on."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from menace.diagnostic_manager import DiagnosticManager
+from menace.self_improvement_engine.cycle import CodePatcher, CycleRunner
+from menace.self_improvement_engine.learning import Learner
+from menace.self_improvement_engine.lease import process_identity
+from menace.self_improvement_engine.observation import Observer
+from menace.self_improvement_engine.settlement import Settler
+from menace.self_improvement_policy import SelfImprovementPolicy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from menace.interfaces import DiagnosticSource, Services
+    from menace.records import BotConfig, Issue
+    from menace.self_improvement_engine.engine import SelfImprovementEngine
+
+_instances = itertools.count()
+
+
+@dataclass(slots=True)
+class Organs:
+    """What an engine works with.
+
+    Attributes
+    ----------
+    policy_path, state_path
+        Where policy and engine state are kept; ``None``: only in memory.
+    owner
+        Who holds the bot's lease: this process and this engine.
+    tabular
+        Whether the pipeline is the built-in one, which needs labelled rows.
+    issues, diagnosed_outcomes
+        The last diagnosis, and how many outcomes it saw.
+    """
+
+    services: Services
+    bot: BotConfig
+    policy: SelfImprovementPolicy
+    policy_path: Path | None
+    state_path: Path | None
+    diagnostics: DiagnosticSource
+    observer: Observer
+    runner: CycleRunner
+    settler: Settler
+    learner: Learner
+    owner: str
+    tabular: bool
+    issues: tuple[Issue, ...] = ()
+    diagnosed_outcomes: int = -1
+
+    @classmethod
+    def of(
+        cls,
+        engine: SelfImprovementEngine,
+        services: Services,
+        bot: BotConfig,
+        *,
+        state_path: Path | None,
+    ) -> Organs:
+        """Put an engine's parts together: what it was given, and the defaults for the rest."""
+        from menace.model_automation_pipeline import ModelAutomationPipeline
+
+        pipeline = engine.pipeline or ModelAutomationPipeline(services)
+        folder = services.state_folder
+        policy, policy_path = _policy(engine, bot, folder)
+        if state_path is None and folder is not None:
+            state_path = folder / f"{bot.name}.engine.json"
+        patcher: CodePatcher | None = engine.self_coding_engine
+        return cls(
+            services=services,
+            bot=bot,
+            policy=policy,
+            policy_path=policy_path,
+            state_path=state_path,
+            diagnostics=engine.diagnostics or DiagnosticManager(services.store),
+            observer=Observer(services, pipeline),
+            runner=CycleRunner(services, pipeline, patcher),
+            settler=Settler(services),
+            learner=Learner(
+                services.store, meta_logger=engine.meta_logger, data_bot=engine.data_bot
+            ),
+            owner=f"{process_identity()}/{next(_instances)}",
+            tabular=isinstance(pipeline, ModelAutomationPipeline),
+        )
+
+    def diagnosed(self, outcomes: int) -> tuple[Issue, ...]:
+        """Diagnose when outcomes have come in since the last time; otherwise remember."""
+        if self.diagnosed_outcomes != outcomes:
+            self.issues = tuple(self.diagnostics.diagnose(self.bot.name)) if outcomes else ()
+            self.diagnosed_outcomes = outcomes
+        return self.issues
+
+    def deliver_events(self) -> None:
+        """Hand committed events to the subscribers; what is not handed over comes next time."""
+        store, bus = self.services.store, self.services.event_bus
+        while events := store.pending_events(bot=self.bot.name):
+            bus.publish(events)
+            store.mark_delivered([e.event_id for e in events if e.event_id is not None])
+
+
+def _policy(
+    engine: SelfImprovementEngine, bot: BotConfig, folder: Path | None
+) -> tuple[SelfImprovementPolicy, Path | None]:
+    """Find the policy and where it is kept; one that the caller gave is the caller's to keep."""
+    if engine.policy is not None:
+        return engine.policy, None
+    if folder is None:
+        return SelfImprovementPolicy(rng=engine.seed), None
+    path = folder / f"{bot.name}.policy.json"
+    if path.exists():
+        return SelfImprovementPolicy.load(path), path
+    return SelfImprovementPolicy(rng=engine.seed), path
