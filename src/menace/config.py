@@ -7,11 +7,15 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from menace.errors import ConfigError, WorkspaceError
 from menace.records import BotConfig, Economics
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 CONFIG_NAME = "menace.toml"
 HOME_VARIABLE = "MENACE_HOME"
@@ -227,7 +231,7 @@ def _with_environment(document: dict[str, Any]) -> dict[str, Any]:
 
 def _refuse_unknown(cls: type, values: Mapping[str, Any], prefix: str) -> None:
     """Refuse a name that ``cls`` does not have, in nested tables too: pydantic does not."""
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     for name, value in values.items():
         if name not in hints:
             raise ConfigError(
@@ -240,12 +244,12 @@ def _refuse_unknown(cls: type, values: Mapping[str, Any], prefix: str) -> None:
 
 
 def _validated(cls: type, values: Mapping[str, Any], where: str = "") -> Any:
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     prefix = f"{where}: " if where else ""
     _refuse_unknown(cls, values, prefix)
     try:
-        return TypeAdapter(cls).validate_python(dict(values))
+        return _adapter(cls).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
@@ -253,3 +257,16 @@ def _validated(cls: type, values: Mapping[str, Any], where: str = "") -> Any:
             f"{prefix}{name}: {first['msg']} (given: {first.get('input')!r}).",
             remedy=f"correct {name}",
         ) from error
+
+
+@cache
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    """Build the validator once: that takes hundreds of times as long as to use it."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cls)
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
