@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import logging
 import time
@@ -26,6 +25,8 @@ from menace.self_improvement_engine.organs import Organs
 from menace.self_improvement_engine.trigger import Situation, assess, judge
 
 if TYPE_CHECKING:
+    import asyncio
+
     from menace.data_bot import DataBot
     from menace.interfaces import (
         Clock,
@@ -304,6 +305,8 @@ class SelfImprovementEngine:
 
         Scheduling twice returns the task that runs already.
         """
+        import asyncio
+
         if self._task is None or self._task.done():
             self._stop = asyncio.Event()
             self._task = asyncio.create_task(
@@ -320,6 +323,8 @@ class SelfImprovementEngine:
         await task
 
     async def _tick_until(self, stop: asyncio.Event) -> None:
+        import asyncio
+
         while not stop.is_set():
             try:
                 await asyncio.to_thread(self.tick)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from menace.errors import DuplicateBotError, UnknownBotError
 from menace.records import AutomationResult
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
@@ -135,6 +135,8 @@ class ImprovementEngineRegistry:
 
     async def run_all_cycles_async(self, energy: int = 1) -> dict[str, AutomationResult]:
         """Do as :meth:`run_all_cycles`, without blocking the event loop."""
+        import asyncio
+
         return await asyncio.to_thread(self.run_all_cycles, energy)
 
     async def schedule_all(self) -> list[asyncio.Task[None]]:
@@ -143,6 +145,8 @@ class ImprovementEngineRegistry:
 
     async def shutdown_all(self) -> None:
         """Stop all schedules; cycles that are under way finish first."""
+        import asyncio
+
         await asyncio.gather(*(engine.shutdown_schedule() for engine in self._engines.values()))
 
     def _collected(
