@@ -3,7 +3,7 @@
 Both write the same batches into the same table: the plain side copies the store's own definitions
 of the table and its indexes out of the database, sets the same pragmas, and commits once a batch.
 What the store does beyond that (leave out what it knows, add up the totals, write the event) is
-the difference. Runs alternate, so that a busy machine slows both; figures are medians.
+the difference. Both take turns batch by batch, and figures are medians over runs.
 
 ``python -m benchmarks.store_outcomes [--rows N] [--batch N] [--runs N] [--json]``
 """
@@ -20,9 +20,13 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from menace.records import BotConfig, Outcome
 from menace.storage.registry import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BOT = "alpha"
 TARGET_RATIO = 0.60
@@ -50,37 +54,53 @@ def make_batches(rows: int, batch_rows: int) -> list[list[Outcome]]:
     return [outcomes[start : start + batch_rows] for start in range(0, rows, batch_rows)]
 
 
-def time_store(folder: Path, batches: list[list[Outcome]]) -> float:
-    """Seconds that the store needs for the batches."""
-    with closing(open_store("sqlite:///store.db", folder=folder)) as store:
+def time_both(folder: Path, batches: list[list[Outcome]]) -> tuple[float, float]:
+    """Seconds that the store and ``executemany`` need for the batches.
+
+    They take turns batch by batch, each going first every second time: a busy machine then slows
+    both alike.
+    """
+    store_seconds = plain_seconds = 0.0
+    with (
+        closing(open_store("sqlite:///store.db", folder=folder)) as store,
+        closing(open_plain(folder / "plain.db", folder / "store.db")) as plain,
+    ):
         store.add_bot(BotConfig(name=BOT, source=None, target="y"))
-        start = time.perf_counter()
-        for batch in batches:
+        for number, batch in enumerate(batches):
+            rows = [(1, *outcome) for outcome in batch]
+            if number % 2:
+                plain_seconds += time_plain_batch(plain, rows)
+            start = time.perf_counter()
             store.add_outcomes(BOT, batch)
-        return time.perf_counter() - start
+            store_seconds += time.perf_counter() - start
+            if not number % 2:
+                plain_seconds += time_plain_batch(plain, rows)
+    return store_seconds, plain_seconds
 
 
-def time_plain(folder: Path, batches: list[list[Outcome]]) -> float:
-    """Seconds that ``executemany`` needs for the same rows, ready as plain tuples."""
-    definitions, pragmas = read_definitions(folder / "store.db")
-    rows = [[(1, *outcome) for outcome in batch] for batch in batches]
-    with closing(sqlite3.connect(folder / "plain.db", isolation_level=None)) as connection:
-        for name, value in pragmas.items():
-            connection.execute(f"PRAGMA {name} = {value}")
-        for definition in definitions:
-            connection.execute(definition)
-        connection.execute("INSERT INTO bots VALUES (1, 'alpha', '{}')")
-        start = time.perf_counter()
-        for batch in rows:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(
-                "INSERT INTO outcomes (bot_id, prediction_id, at, prediction, truth, loss,"
-                " value_usd, serving_cost_usd, latency_seconds, version)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                batch,
-            )
-            connection.execute("COMMIT")
-        return time.perf_counter() - start
+def time_plain_batch(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> float:
+    """Seconds that ``executemany`` needs for one batch, ready as plain tuples."""
+    start = time.perf_counter()
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(
+        "INSERT INTO outcomes (bot_id, prediction_id, at, prediction, truth, loss, value_usd,"
+        " serving_cost_usd, latency_seconds, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+    connection.execute("COMMIT")
+    return time.perf_counter() - start
+
+
+def open_plain(file: Path, like: Path) -> sqlite3.Connection:
+    """Make a database with the outcomes table, its indexes and the pragmas of the store."""
+    definitions, pragmas = read_definitions(like)
+    connection = sqlite3.connect(file, isolation_level=None)
+    for name, value in pragmas.items():
+        connection.execute(f"PRAGMA {name} = {value}")
+    for definition in definitions:
+        connection.execute(definition)
+    connection.execute("INSERT INTO bots VALUES (1, 'alpha', '{}')")
+    return connection
 
 
 def read_definitions(file: Path) -> tuple[list[str], dict[str, str | int]]:
@@ -103,24 +123,16 @@ def read_definitions(file: Path) -> tuple[list[str], dict[str, str | int]]:
 
 
 def measure(rows: int, batch_rows: int, runs: int) -> dict[str, float | int]:
-    """Time both sides ``runs`` times, alternating which goes first."""
+    """Time both sides ``runs`` times, each time in new databases."""
     batches = make_batches(rows, batch_rows)
-    store_seconds, plain_seconds = [], []
+    timings = []
     for run in range(runs):
         print(f"\rrun {run + 1} of {runs} …", end="", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            # The plain side needs the store's definitions, so there is a small store before it.
-            time_store(folder, [])
-            if run % 2:
-                plain_seconds.append(time_plain(folder, batches))
-            (folder / "store.db").rename(folder / "definitions.db")
-            store_seconds.append(time_store(folder, batches))
-            if not run % 2:
-                plain_seconds.append(time_plain(folder, batches))
+            timings.append(time_both(Path(name), batches))
     print(file=sys.stderr)
-    store = rows / statistics.median(store_seconds)
-    plain = rows / statistics.median(plain_seconds)
+    store = rows / statistics.median(seconds for seconds, _ in timings)
+    plain = rows / statistics.median(seconds for _, seconds in timings)
     return {
         "rows": rows,
         "batch_rows": batch_rows,
