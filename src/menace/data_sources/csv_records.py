@@ -32,18 +32,10 @@ class Place(NamedTuple):
         Bytes before it (of the unpacked text, for a packed file).
     line
         Lines before it, the header's included.
-    recent
-        The last bytes before it, at most :data:`FINGERPRINT_BYTES`.
     """
 
     offset: int = 0
     line: int = 0
-    recent: bytes = b""
-
-    @property
-    def fingerprint(self) -> str:
-        """What tells that the same bytes still stand before the place."""
-        return hashlib.sha256(self.recent).hexdigest()[:16]
 
 
 class Record(NamedTuple):
@@ -55,11 +47,11 @@ class Record(NamedTuple):
     terminated: bool
 
 
-def seek_place(stream: BinaryIO, offset: int, line: int) -> Place:
-    """Go to a byte that lies between two records, ``line`` lines after the start."""
+def fingerprint_before(stream: BinaryIO, offset: int) -> str:
+    """Tell whether the same bytes still stand before ``offset``; leaves the stream there."""
     begin = max(0, offset - FINGERPRINT_BYTES)
     stream.seek(begin)
-    return Place(offset, line, stream.read(offset - begin))
+    return hashlib.sha256(stream.read(offset - begin)).hexdigest()[:16]
 
 
 class RecordReader:
@@ -121,11 +113,7 @@ class RecordReader:
                     f"{LONGEST_LINE_BYTES} bytes.",
                     remedy="give a CSV file with one record per line",
                 )
-            self._place = Place(
-                self._place.offset + len(raw),
-                self._place.line + self._terminated,
-                (self._place.recent + raw)[-FINGERPRINT_BYTES:],
-            )
+            self._place = Place(self._place.offset + len(raw), self._place.line + self._terminated)
             text = self._decoded(raw.removeprefix(BOM) if first else raw)
             if text is None:
                 break

@@ -29,7 +29,7 @@ from menace.data_sources.columns import (
     head_text,
     target_from_strings,
 )
-from menace.data_sources.csv_records import Place, Record, RecordReader, seek_place
+from menace.data_sources.csv_records import Place, Record, RecordReader, fingerprint_before
 from menace.data_sources.files import source_path, unreadable
 from menace.errors import SourceError
 from menace.records import SourcePosition
@@ -121,17 +121,18 @@ class CsvSource:
             if start is None:
                 return self._frame(header, [], ()), cast("SourcePosition", position)
             records = self._next_records(stream, header, start, max_rows)
-        after, open_at = start.place, start.open_at
-        if records:
-            after, before = records[-1].after, records[-1].before
-            open_at = None if records[-1].terminated else [before.offset, before.line]
+            after, open_at = start.place, start.open_at
+            if records:
+                after, before = records[-1].after, records[-1].before
+                open_at = None if records[-1].terminated else [before.offset, before.line]
+            fingerprint = fingerprint_before(stream, after.offset)
         frame = self._frame(header, records, start.text)
         text = head_text(start.text, frame, start.row)
         mark = {
             "offset": after.offset,
             "line": after.line,
             "header": header.fingerprint,
-            "before": after.fingerprint,
+            "before": fingerprint,
             "open_at": open_at,
             "size": size if len(records) < max_rows else start.size,
             "text": text,
@@ -196,8 +197,9 @@ class CsvSource:
         offset = mark.get("offset")
         if not isinstance(offset, int) or mark.get("header") != header.fingerprint:
             return None
-        place = seek_place(stream, offset, int(mark.get("line", 0)))
-        return place if place.fingerprint == mark.get("before") else None
+        if fingerprint_before(stream, offset) != mark.get("before"):
+            return None
+        return Place(offset, int(mark.get("line", 0)))
 
     def _without_open(self, stream: BinaryIO, start: _Start, size: int) -> _Start | None:
         """Pass over a last record that was read without its line end, whatever became of it.
@@ -208,8 +210,8 @@ class CsvSource:
         offset, line = cast("list[int]", start.open_at)
         if size == start.place.offset and not self._packed:
             return start
-        begin = seek_place(stream, offset, line)
-        record = next(RecordReader(stream, begin, self.name).records(), None)
+        stream.seek(offset)
+        record = next(RecordReader(stream, Place(offset, line), self.name).records(), None)
         if record is not None and record.after.offset == start.place.offset:
             return start
         if record is None or not record.terminated:
