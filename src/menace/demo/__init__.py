@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from menace.demo.demo import DemoResult, run_demo
+from menace.demo.demo import DemoResult, demo_reference, run_demo
 
-__all__ = ["DemoResult", "run_demo"]
+__all__ = ["DemoResult", "demo_reference", "run_demo"]

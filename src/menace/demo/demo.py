@@ -22,7 +22,7 @@ from menace.report import Fact, write_report
 from menace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -60,6 +60,8 @@ class DemoResult:
     ----------
     strategies
         Never, always, best calendar, menace, hindsight optimum, in USD.
+    calendars_usd
+        Weeks between cycles → total, USD, for all calendars.
     seconds
         Wall time.
     """
@@ -69,6 +71,7 @@ class DemoResult:
     report: Path
     bot: str
     strategies: tuple[StrategyRow, ...]
+    calendars_usd: Mapping[int, float]
     ticks: int
     cpu_seconds: float
     seconds: float
@@ -116,7 +119,8 @@ def run_demo(
     progress
         Called as ``progress(done, total)``.
     reference
-        Models of all ticks from an earlier run with the same seed and ticks, to save the time.
+        Models of all ticks, from :func:`demo_reference` with the same seed and ticks: they do not
+        depend on the price, so several prices can share them.
 
     Raises
     ------
@@ -162,10 +166,40 @@ def run_demo(
         report=report,
         bot=BOT,
         strategies=compared.rows,
+        calendars_usd=compared.calendars_usd,
         ticks=count - WINDOW_TICKS,
         cpu_seconds=sum(tick.cpu_seconds for tick in lived),
         seconds=time.monotonic() - began,
     )
+
+
+def demo_reference(
+    folder: Path,
+    *,
+    ticks: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Reference:
+    """Train the models of all ticks, for :func:`run_demo` at several prices.
+
+    Parameters and errors are those of :func:`run_demo`; nothing is left in the folder but the
+    workspace, without a bot.
+    """
+    from menace.execution.process_pool import ProcessPool
+
+    stream = Stream.read(bundled_path(), batch_rows=TICK_ROWS)
+    count = len(stream.batches) if ticks is None else ticks
+    _check(count, len(stream.batches), 1.0)
+    file = _fresh_folder(folder, stream)
+    steps = _Progress(progress, count - WINDOW_TICKS + 1)
+    with Workspace(folder) as workspace:
+        rows = whole_stream(workspace, stream, count)
+        bot = validated_bot(bot_values(file, 1.0, rows, seed))
+        executor = ProcessPool(1)
+        try:
+            return _build(rows, bot, executor, workspace, steps)
+        finally:
+            executor.close()
 
 
 def bot_values(file: Path, price_percent: float, rows: pd.DataFrame, seed: int) -> Json:
