@@ -1,0 +1,52 @@
+"""The benchmarks run, at sizes that prove nothing but that they have not rotted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import pytest
+from benchmarks.process_tree import run_watched
+
+from benchmarks import decision_latency, demo_prices, footprint
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return figures
+
+
+def test_decision_latency_reports_every_history(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["300", "600"]
+    decision_latency.main(["--outcomes", *sizes, "--decisions", "5", "--rounds", "2", "--json"])
+    figures = printed(capsys)
+    assert [size["outcomes"] for size in figures["sizes"]] == [300, 600]
+    assert all(0 < size["fastest_us"] <= size["median_us"] for size in figures["sizes"])
+
+
+def test_footprint_reports_times_and_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    footprint.main(["--runs", "1", "--engines", "10", "--no-demo", "--json"])
+    figures = printed(capsys)
+    assert figures["import"]["opened"] == []
+    assert figures["help"]["best_seconds"] > 0
+    assert figures["engines"]["engines"] == 10
+
+
+@pytest.mark.slow
+def test_demo_prices_reports_every_strategy(capsys: pytest.CaptureFixture[str]) -> None:
+    demo_prices.main(["--ticks", "8", "--prices", "3", "--json"])
+    (run,) = printed(capsys)["runs"]
+    assert set(run["total_usd"]) == {
+        *("every 1", "every 2", "every 4", "every 8", "every 16"),
+        *("never", "hindsight", "menace"),
+    }
+    assert run["total_usd"]["hindsight"] <= run["total_usd"]["menace"] + 0.01
+
+
+def test_a_trees_peak_counts_the_children() -> None:
+    child = "data = bytearray(60_000_000); import time; time.sleep(0.5)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    peak = run_watched([sys.executable, "-c", parent], every_seconds=0.02)
+    assert peak.processes == 2
+    assert 60 < peak.pss_mb <= peak.rss_mb
