@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -283,6 +284,8 @@ def distinct_texts(series: pd.Series[Any]) -> tuple[npt.NDArray[np.intp], list[s
 
 
 def _learn_column(name: str, series: pd.Series[Any]) -> Column:
+    import pandas as pd
+
     kind = series.dtype.kind
     if kind == "M":
         return Column(name, "time", parts=_time_parts(_timestamps(series)))
@@ -290,10 +293,11 @@ def _learn_column(name: str, series: pd.Series[Any]) -> Column:
         return Column(name, "category", categories=tuple(distinct_texts(series)[1]))
     if kind in "iufcm":
         return Column(name, "number")
-    present = series.dropna()
+    present = _distinct(series.dropna())
     if present.empty:
         return Column(name, "number")
-    if not present.map(lambda value: isinstance(value, bool)).all():
+    declared = isinstance(series.dtype, pd.CategoricalDtype)
+    if not declared and not present.map(lambda value: isinstance(value, bool)).all():
         # Read in chunks, the same column may come as numbers now and as text then.
         if not np.isnan(as_numbers(present)).any():
             return Column(name, "number")
@@ -308,9 +312,16 @@ def _learn_column(name: str, series: pd.Series[Any]) -> Column:
     return Column(name, "category", categories=tuple(texts))
 
 
-def _may_be_number(value: object) -> bool:
-    from decimal import Decimal
+def _distinct(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Leave out repeated values; what a text column means shows in each of them once."""
+    import pandas as pd
 
+    if isinstance(series.dtype, pd.StringDtype | pd.CategoricalDtype):
+        return series.drop_duplicates()
+    return series[~series.map(value_text).duplicated()]
+
+
+def _may_be_number(value: object) -> bool:
     return isinstance(value, str | int | float | Decimal | np.integer | np.floating | np.bool_)
 
 

@@ -7,6 +7,7 @@ LightGBM text, or a ``skops`` archive of a few named types.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def pack(
         **facts,
         "format": FORMAT_VERSION,
         "menace": __version__,
-        "libraries": library_versions(),
+        "libraries": dict(library_versions()),
         "task": target.task.value,
         "metric": target.metric.value,
         "target": target.name,
@@ -146,6 +147,7 @@ def pack(
     return {MANIFEST_FILE: text.encode("utf-8"), **files}
 
 
+@functools.cache
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that make and read models."""
     from importlib.metadata import version

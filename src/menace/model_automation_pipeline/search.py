@@ -56,8 +56,8 @@ SWITCH_Z = 1.5
 validation rows, and only if it is no worse in the bot's metric: the best of many trials owes part
 of its lead to luck."""
 
-TRIAL_SECONDS = 6e-3
-TRIAL_GROWTH_SECONDS = 6e-5
+TRIAL_SECONDS = 8e-3
+TRIAL_GROWTH_SECONDS = 8e-5
 """Counted CPU-seconds of one trial beside its fit, and by how much each makes the next one dearer:
 the sampler weighs all that were tried."""
 

@@ -54,6 +54,9 @@ MIN_UNSEEN_ROWS = 20
 HOLDOUT_SHARE = 0.2
 """Least share of a window that is held out, as long as it is below ``holdout_rows``."""
 
+JOB_SECONDS = 8e-3
+"""Counted CPU-seconds of what a training does beside encoding, fitting and scoring."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
@@ -163,6 +166,7 @@ def train_challenger(job: TrainingJob) -> TrainingOutcome:
 def _trained(job: TrainingJob) -> TrainingOutcome:
     counted = job.counted_budget or job.max_trials is not None
     budget = CpuBudget(job.energy * job.bot.seconds_per_energy, counted=counted)
+    budget.add(JOB_SECONDS)
     training = _Training(job, budget)
     found = training.search() if job.energy > 1 else None
     chosen = training.start if found is None else found.candidate
