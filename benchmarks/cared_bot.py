@@ -7,6 +7,7 @@ import itertools
 import random
 from typing import TYPE_CHECKING
 
+from menace.accounting.roi_tracker import RoiTracker
 from menace.config import validated_bot
 from menace.records import (
     CycleState,
@@ -20,6 +21,7 @@ from menace.records import (
     SourcePosition,
     Tick,
 )
+from menace.self_improvement_engine.engine_state import EngineState
 from menace.self_improvement_policy.staleness import StalenessEstimator
 from menace.workspace import Workspace
 
@@ -92,6 +94,14 @@ def add_cared_bot(
         stored += len(batch)
         done(stored)
     return bot
+
+
+def full_state() -> EngineState:
+    """Make the memory of an engine that has seen more cycles settled than it keeps."""
+    roi = RoiTracker()
+    for number in range(1100):
+        roi.add(0.01 * (number % 11 - 4))
+    return EngineState(roi=roi, last_cycle_at=BEGAN_AT, ledger_id=1100)
 
 
 def new_outcomes(champion: int, *, start: int, rows: int) -> list[Outcome]:

@@ -1,8 +1,9 @@
 """Time of one decision, ``SelfImprovementEngine._should_trigger()``, whatever the bot's history.
 
 Per size a workspace with the default settings, and in its SQLite store a bot with so many outcomes,
-a champion, an archive of 12 and settled cycles. What is timed reads what is known, estimates the
-debt, asks policy and diagnostics, and commits the decision with all its inputs and its event.
+a champion, an archive of 12, settled cycles, and an engine with a full memory of ROI deltas. What
+is timed reads what is known, asks policy and diagnostics, and commits the decision with all its
+inputs and its event.
 
 Sizes take turns, several rounds each, so that a busy machine slows all alike; a round's figures are
 its median and its 90 % quantile. A size is judged by the best round's median: other programs can
@@ -24,7 +25,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cared_bot import ARCHIVED, add_cared_bot, make_workspace, new_outcomes
+from benchmarks.cared_bot import (
+    ARCHIVED,
+    add_cared_bot,
+    full_state,
+    make_workspace,
+    new_outcomes,
+)
 
 if TYPE_CHECKING:
     from menace.records import Json
@@ -51,7 +58,9 @@ def measure(sizes: tuple[int, ...], decisions: int, rounds: int) -> Json:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             workspace = stack.enter_context(make_workspace(folder))
             add_cared_bot(workspace.store, BOT, outcomes=size, done=lambda n: _say(f"{n:,} rows"))
-            engines[size] = workspace.engine(BOT)
+            state_path = folder / "alpha.json"
+            full_state().save(state_path)
+            engines[size] = workspace.engine(BOT, state_path=state_path)
             diagnosed[size] = _time_diagnoses(workspace, engines[size], size)
             _time(engines[size], WARM_UP)
         for number in range(rounds):
