@@ -34,14 +34,14 @@ class DriftingStream:
         self._rng = np.random.default_rng(seed)
         path.write_text(HEADER, encoding="utf-8")
 
-    def grow(self, rows: int) -> None:
-        """Append labelled rows."""
+    def grow(self, rows: int, *, turned: bool | None = None) -> None:
+        """Append labelled rows; ``turned`` says which rule holds, in place of their number."""
         lines = []
         for _ in range(rows):
             x, y = self._rng.normal(size=2)
             colour = self._rng.choice(["red", "green", "blue"])
-            turned = (self._rows // self._drift_every) % 2
-            score = x + (0.5 if colour == "red" else 0.0) if turned else y - x
+            other = (self._rows // self._drift_every) % 2 if turned is None else turned
+            score = x + (0.5 if colour == "red" else 0.0) if other else y - x
             label = int(score + 0.3 * self._rng.normal() > 0)
             lines.append(f"{x:.5f},{y:.5f},{colour},{label}\n")
             self._rows += 1

@@ -18,7 +18,6 @@ from menace.errors import (
     UnknownBotError,
 )
 from menace.records import AutomationResult, CycleState, Decision
-from menace.self_improvement_engine.cycle import row_of
 from menace.self_improvement_engine.engine_state import EngineState, iso_utc
 from menace.self_improvement_engine.lease import lease
 from menace.self_improvement_engine.organs import Organs
@@ -182,6 +181,7 @@ class SelfImprovementEngine:
             requested=self._requested,
             interval=self.interval,
             issue_severity=organs.services.settings.issue_severity,
+            learns=organs.bot.source is not None or not organs.tabular,
         )
         decision = Decision(
             self.bot_name, run, reason, organs.services.clock.now(), situation.inputs()
@@ -218,12 +218,7 @@ class SelfImprovementEngine:
         if organs is None:
             return self._no_data(energy)
         with self._lease(organs, energy) as held:
-            if not held:
-                raise CycleConflictError(
-                    "another process cares for this bot at the moment.",
-                    bot=self.bot_name,
-                    remedy="wait for it to finish, or stop it",
-                )
+            self._check_held(held)
             resumed = self._take_in(organs, partial=True)
             if resumed is not None:
                 return resumed
@@ -266,6 +261,8 @@ class SelfImprovementEngine:
     def roll_back(self, *, to: int | None = None) -> ModelVersion:
         """Let a former champion serve again, at no training cost.
 
+        A cycle whose model this ends is settled with the rows it had.
+
         Parameters
         ----------
         to
@@ -277,18 +274,18 @@ class SelfImprovementEngine:
             If there is no such version, or none before the present one.
         UnknownBotError
             If there is no such bot here.
+        CycleConflictError
+            If another process cares for the bot at this moment.
         """
         organs = self._wired()
         if organs is None:
             raise UnknownBotError("there is no such bot here.", bot=self.bot_name)
-        store = organs.services.store
-        version = store.roll_back(
-            self.bot_name,
-            to=to,
-            row=row_of(store.snapshot(self.bot_name)),
-            at=organs.services.clock.now(),
-        )
-        organs.deliver_events()
+        with self._lease(organs, energy=1) as held:
+            self._check_held(held)
+            version = organs.settler.roll_back(organs.bot, to=to)
+            organs.settler.settle_due(organs.bot)
+            self._learn(organs)
+            organs.deliver_events()
         return version
 
     def record_failure(self, error: Exception) -> None:
@@ -434,6 +431,14 @@ class SelfImprovementEngine:
             seconds=settings.lease_seconds + 10.0 * energy * organs.bot.seconds_per_energy,
             clock=organs.services.clock,
         )
+
+    def _check_held(self, held: bool) -> None:
+        if not held:
+            raise CycleConflictError(
+                "another process cares for this bot at the moment.",
+                bot=self.bot_name,
+                remedy="wait for it to finish, or stop it",
+            )
 
     def _engine_state(self) -> EngineState:
         if self._state is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from menace.diagnostic_manager import column_kinds, null_rate_issues, null_rates, schema_issues
@@ -156,9 +157,7 @@ class Observer:
         self, bot: BotConfig, scored: dict[int, Scored]
     ) -> tuple[SettlementProgress, ...]:
         """Add the tick's rows to every cycle that waits for its settlement."""
-        waiting = self._services.store.cycles(
-            bot.name, last=100, states=(CycleState.PROMOTED, CycleState.ROLLED_BACK)
-        )
+        waiting = self._services.store.cycles(bot.name, last=100, states=(CycleState.PROMOTED,))
         progress = []
         for cycle in waiting:
             missing = bot.settlement_rows - cycle.settled_rows
@@ -262,4 +261,4 @@ def _outcomes(
 
 def _plain(value: object) -> str | float:
     """Turn a time into something JSON can hold and that compares as the column does."""
-    return float(value) if isinstance(value, int | float) else str(value)
+    return float(value) if isinstance(value, Real) else str(value)

@@ -10,7 +10,7 @@ from menace.self_improvement_engine.cycle import row_of
 
 if TYPE_CHECKING:
     from menace.interfaces import Services
-    from menace.records import BotConfig, Cycle
+    from menace.records import BotConfig, Cycle, ModelVersion
 
 
 class Settler:
@@ -54,20 +54,36 @@ class Settler:
                 written.append(entry)
         return written
 
+    def roll_back(self, bot: BotConfig, *, to: int | None) -> ModelVersion:
+        """Let ``to``, or the champion before the present one, serve again.
+
+        The cycle that made the present champion, if it waits for its settlement, is rolled back
+        with it, so that nothing is booked on rows that its model does not serve.
+
+        Raises
+        ------
+        UnknownVersionError
+            If there is no such version, or none to go back to.
+        """
+        store = self._services.store
+        snapshot = store.snapshot(bot.name)
+        waiting = store.cycles(bot.name, last=100, states=(CycleState.PROMOTED,))
+        made = [c for c in waiting if c.version == snapshot.champion_version]
+        return store.roll_back(
+            bot.name,
+            to=to,
+            row=row_of(snapshot),
+            at=self._services.clock.now(),
+            cycle_id=made[0].cycle_id if made and made[0].version is not None else None,
+        )
+
     def _taken_back_if_bad(self, bot: BotConfig, cycle: Cycle, champion: int | None) -> Cycle:
         """Let the replaced champion serve again if it would have earned more on the same rows."""
         serves = cycle.state is CycleState.PROMOTED and cycle.version == champion
         if not serves or cycle.replaced_version is None or cycle.gain_usd >= 0:
             return cycle
-        store = self._services.store
-        store.roll_back(
-            bot.name,
-            to=cycle.replaced_version,
-            row=row_of(store.snapshot(bot.name)),
-            at=self._services.clock.now(),
-            cycle_id=cycle.cycle_id,
-        )
-        return store.cycle(cycle.cycle_id)
+        self.roll_back(bot, to=cycle.replaced_version)
+        return self._services.store.cycle(cycle.cycle_id)
 
     def _settle(self, cycle: Cycle) -> LedgerEntry | None:
         entry = LedgerEntry(

@@ -1,6 +1,6 @@
 """Decide: is a cycle worth its cost now? Who answered, and all that was known, is in the decision.
 
-Asked in this order: manual request, first model, cooling down after failures, anything new at all,
+Asked in this order: manual request, cooling down after failures, first model, anything new at all,
 interval, policy, diagnostics. Everything is read in one statement, whatever the length of the bot's
 history.
 """
@@ -24,6 +24,7 @@ FIRST_MODEL_ROWS = 20
 """Fewer labelled rows than this make no model."""
 
 LONGEST_COOLING_TICKS = 64
+WATCHED_ONLY = "watched only: it has no source to learn from"
 SHORT_TERM_CYCLES = 5
 
 
@@ -74,7 +75,12 @@ class Situation:
             "policy_score": self.policy_score,
             "staleness": self.estimate,
             "issues": [
-                {"kind": i.kind.value, "severity": round(i.severity, 4), "row": i.row}
+                {
+                    "kind": i.kind.value,
+                    "severity": round(i.severity, 4),
+                    "row": i.row,
+                    "evidence": i.evidence,
+                }
                 for i in self.issues
             ],
         }
@@ -140,18 +146,22 @@ def judge(
     requested: bool,
     interval: float | None,
     issue_severity: float,
+    learns: bool = True,
 ) -> tuple[bool, str]:
-    """Say whether to run, and who said so."""
+    """Say whether to run, and who said so; a bot that cannot learn is watched only."""
     loop = situation.snapshot.loop
     if requested:
         return True, "manual request"
-    if situation.snapshot.champion_version is None:
-        if loop.labelled_rows >= FIRST_MODEL_ROWS:
-            return True, "first model"
-        return False, f"waiting for the first {FIRST_MODEL_ROWS} labelled rows"
+    if not learns:
+        return False, WATCHED_ONLY
+    # Before the first model too: a source that cannot be learned from is not tried at every look.
     cooling = bot.tick_rows * min(2**loop.failures, LONGEST_COOLING_TICKS)
     if loop.failures and situation.rows_since_cycle < cooling:
         return False, f"cooling down after {loop.failures} failed cycles"
+    if situation.snapshot.champion_version is None and bot.source is not None:
+        if loop.labelled_rows >= FIRST_MODEL_ROWS:
+            return True, "first model"
+        return False, f"waiting for the first {FIRST_MODEL_ROWS} labelled rows"
     if bot.source is not None and situation.rows_since_cycle <= 0:
         return False, "nothing new since the last cycle"
     elapsed = situation.seconds_since_cycle
