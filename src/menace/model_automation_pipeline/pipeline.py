@@ -134,7 +134,7 @@ class ModelAutomationPipeline:
         rows = 0 if window is None else len(window)
         if window is None or rows < MIN_ROWS:
             found = f"the bot has {rows} labelled rows; {MIN_ROWS} are needed"
-            return _no_data(bot_name, energy, cycle_id, found)
+            return _no_data(bot_name, energy, cycle_id, found, "wait for its source to have more")
         job = self._job(services, bot, snapshot, window, energy)
         from menace.model_automation_pipeline.training import train_challenger
 
@@ -287,11 +287,14 @@ def _metrics(outcome: TrainingOutcome) -> Json:
     }
 
 
-def _no_data(bot: str, energy: int, cycle_id: int | None, why: str) -> AutomationResult:
+def _no_data(
+    bot: str, energy: int, cycle_id: int | None, why: str, remedy: str | None = None
+) -> AutomationResult:
+    adding = f"to put a model under care: {_REMEDY.replace('NAME', bot)}"
     return AutomationResult(
         status="no_data",
         bot=bot,
         energy=energy,
         cycle_id=cycle_id,
-        message=f"{why}; to put a model under care: {_REMEDY.replace('NAME', bot)}",
+        message=f"{why}; {remedy or adding}",
     )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         Services,
         Store,
     )
-    from menace.records import Json, ModelVersion
+    from menace.records import BotConfig, Json, ModelVersion
     from menace.self_improvement_engine.cycle import CodePatcher
     from menace.self_improvement_policy import SelfImprovementPolicy
 
@@ -348,10 +348,9 @@ class SelfImprovementEngine:
 
     def _run(self, organs: Organs, decision: Decision, energy: int | None) -> AutomationResult:
         self._requested = False
-        if organs.services.store.snapshot(self.bot_name).loop.labelled_rows == 0 and (
-            organs.bot.source is None or organs.tabular
-        ):
-            return self._no_data(energy or 1)
+        labelled_rows = organs.services.store.snapshot(self.bot_name).loop.labelled_rows
+        if organs.tabular and labelled_rows == 0:
+            return self._no_data(energy or 1, organs.bot)
         budget = self._budget(organs, decision, energy)
         state = self._engine_state()
         state.last_cycle_at = organs.services.clock.now()
@@ -450,11 +449,21 @@ class SelfImprovementEngine:
                 organs.learner.recall(self.bot_name, self._state)
         return self._state
 
-    def _no_data(self, energy: int) -> AutomationResult:
+    def _no_data(self, energy: int, bot: BotConfig | None = None) -> AutomationResult:
         message = (
             f"bot {self.bot_name!r} has no data; add some with: "
             f"menace init && menace bot add {self.bot_name} --source FILE --target COLUMN"
         )
+        if bot is not None and bot.source is None:
+            message = (
+                f"bot {self.bot_name!r} only reports outcomes; a bot that menace improves has a "
+                "source: menace bot add OTHER_NAME --source FILE --target COLUMN"
+            )
+        elif bot is not None and bot.source is not None:
+            message = (
+                f"bot {self.bot_name!r} has no labelled rows yet; they are awaited in "
+                f"{bot.source.location}"
+            )
         if not self._warned:
             warnings.warn(message, NoDataWarning, stacklevel=3)
             self._warned = True

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from menace.accounting.energy_budget import validated_energy
-from menace.errors import DuplicateBotError, UnknownBotError
+from menace.errors import DuplicateBotError, MenaceError, UnknownBotError
 from menace.records import AutomationResult
 
 if TYPE_CHECKING:
@@ -158,7 +158,10 @@ class ImprovementEngineRegistry:
         if not isinstance(error, Exception):
             raise error  # Ctrl-C and the like are nobody's failure
         logger.error("bot %s failed: %s", name, error, exc_info=error)
-        self._engines[name].record_failure(error)
+        try:
+            self._engines[name].record_failure(error)
+        except MenaceError as unrecorded:  # a full disk must not stop the other bots
+            logger.error("bot %s: the failure is not in the store: %s", name, unrecorded)
         return None, AutomationResult(
             status="failed",
             bot=name,
