@@ -194,7 +194,7 @@ def test_the_same_data_and_seed_give_the_same_model_in_another_workspace_and_pro
         workspace = open_workspace(name, **({} if pool is None else {"executor": pool}))
         workspace.add_bot(alpha(stream))
         reveal(workspace)
-        result = ModelAutomationPipeline(workspace.services, max_trials=3).run("alpha", energy=2)
+        result = ModelAutomationPipeline(workspace.services).run("alpha")
         assert result.package is not None
         hashes.append(result.package.sha256)
     assert hashes[0] == hashes[1]
