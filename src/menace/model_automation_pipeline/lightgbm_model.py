@@ -5,7 +5,7 @@ What a fit costs is counted as well as measured, so that a run can be repeated t
     seconds = FIT + rows · (features · CELL + bins · SORT)
             + trees · (rows · (ROW + bins · GATHER) + leaves · (LEAF + bins · SCAN))
 
-``bins`` is the number of histogram bins of all features together. The rates were fitted to 135 fits
+``bins`` is the number of histogram bins of all features together. The rates were fitted to 122 fits
 of 20 rounds: five real streams and synthetic data of 5 and 40 features, 500 to 50,000 rows, 7 to
 127 leaves, two and five classes and regression, LightGBM 4.7.0, one thread of a shared server.
 Counted over measured seconds:
