@@ -137,6 +137,8 @@ def nice_ticks(low: float, high: float, target: int = 5) -> tuple[float, ...]:
         return (low,)
     step = nice_step(high - low, target)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    if last < first:  # a step wider than the span can miss it altogether
+        return nice_ticks(low, high, target + 1)
     digits = max(0, -math.floor(math.log10(step)))
     return tuple(round(index * step, digits) for index in range(first, last + 1))
 
