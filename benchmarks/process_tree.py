@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import time
 from dataclasses import dataclass
@@ -29,12 +30,15 @@ class TreePeak:
         Most processes at a time.
     seconds
         Wall time of the command.
+    cpu_seconds
+        CPU time of the command and its descendants.
     """
 
     rss_mb: float
     pss_mb: float
     processes: int
     seconds: float
+    cpu_seconds: float
 
 
 def run_watched(
@@ -59,7 +63,7 @@ def run_watched(
     subprocess.CalledProcessError
         If the command fails.
     """
-    began = time.monotonic()
+    began, cpu_began = time.monotonic(), children_cpu_seconds()
     rss = pss = 0.0
     most = 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
@@ -75,7 +79,13 @@ def run_watched(
     seconds = time.monotonic() - began
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command, stderr=errors)
-    return TreePeak(rss / MB, pss / MB, most, seconds)
+    return TreePeak(rss / MB, pss / MB, most, seconds, children_cpu_seconds() - cpu_began)
+
+
+def children_cpu_seconds() -> float:
+    """CPU time of all children that have ended, and theirs, since this process began."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def own_rss_bytes() -> int:
