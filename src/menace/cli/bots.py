@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from menace.cli.app import app
-from menace.cli.output import Output, table, usd
+from menace.cli.output import Column, Output, line, table, usd
 from menace.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,6 +19,15 @@ bot_app = App(name="bot", help="Put bots under care, and list them.")
 app.command(bot_app)
 
 _OBSERVED_AT_ONCE = 20_000
+
+_LISTED = (
+    Column("bot"),
+    Column("kind", 2),
+    Column("source"),
+    Column("target"),
+    Column("tick rows", 1),
+    Column("USD per loss", 1),
+)
 
 
 @app.command
@@ -35,8 +44,8 @@ def init(folder: Path = Path(), /, *, output: Output = Output()) -> None:
     path = Workspace.create(folder)
 
     def people(out: Console) -> None:
-        out.print(f"made {path}")
-        out.print("next: menace bot add NAME --source FILE --target COLUMN", style="dim")
+        line(out, f"made {path}")
+        line(out, "next: menace bot add NAME --source FILE --target COLUMN", style="dim")
 
     output.show({"workspace": path.parent.resolve()}, people=people)
 
@@ -46,10 +55,10 @@ def add(
     name: str,
     /,
     *,
-    source: str,
     target: str,
+    source: str | None = None,
     time: str | None = None,
-    drop: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    drop: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
     url: str | None = None,
     task: str | None = None,
     metric: str | None = None,
@@ -73,10 +82,12 @@ def add(
     ----------
     name
         Unique in the workspace.
-    source
-        A CSV or Parquet file that grows, an SQL query (with --url), or package.module:function.
     target
         The column that is predicted.
+    source
+        A CSV or Parquet file that grows, an SQL query (with --url), or package.module:function.
+        Without one the bot is watched only: it reports outcomes (menace observe), menace
+        diagnoses them, and no model of its own is trained.
     time
         The column that orders the rows.
     drop
@@ -137,7 +148,7 @@ def add(
     }
     values = {
         "name": name,
-        "source": parse_source(source, url),
+        "source": None if source is None and url is None else parse_source(source or "", url),
         "target": target,
         **{key: value for key, value in given.items() if value is not None},
     }
@@ -145,8 +156,12 @@ def add(
         bot = workspace.add_bot(values)
 
     def people(out: Console) -> None:
-        out.print(f"bot {bot.name} is under care")
-        out.print(f"next: menace cycle {bot.name}, or menace run", style="dim")
+        if bot.source is None:
+            line(out, f"bot {bot.name} is watched: it reports outcomes only")
+            line(out, f"next: menace observe {bot.name} FILE", style="dim")
+            return
+        line(out, f"bot {bot.name} is under care")
+        line(out, f"next: menace cycle {bot.name}, or menace run", style="dim")
 
     output.show(bot, people=people)
 
@@ -161,8 +176,8 @@ def list_bots(*, output: Output = Output()) -> None:
     rows = [
         (
             bot.name,
-            bot.source.kind if bot.source else "–",
-            bot.source.location if bot.source else "–",
+            bot.source.kind if bot.source else None,
+            bot.source.location if bot.source else "watched only",
             bot.target,
             bot.tick_rows,
             usd(bot.economics.loss_usd),
@@ -172,9 +187,9 @@ def list_bots(*, output: Output = Output()) -> None:
 
     def people(out: Console) -> None:
         if not rows:
-            out.print("no bots yet; menace bot add NAME --source FILE --target COLUMN")
+            line(out, "no bots yet; menace bot add NAME --source FILE --target COLUMN")
             return
-        table(out, ["bot", "kind", "source", "target", "tick rows", "USD per loss"], rows)
+        table(out, _LISTED, rows)
 
     output.show(bots, people=people)
 
@@ -209,8 +224,8 @@ def observe(bot: str, file: Path, /, *, output: Output = Output()) -> None:
     result = {"bot": bot, "rows": len(outcomes), "new": new, "known": len(outcomes) - new}
     output.show(
         result,
-        people=lambda out: out.print(
-            f"{new:,} new outcomes of {bot}, {len(outcomes) - new:,} were known"
+        people=lambda out: line(
+            out, f"{new:,} new outcomes of {bot}, {len(outcomes) - new:,} were known"
         ),
     )
 
@@ -221,7 +236,7 @@ def parse_source(source: str, url: str | None) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        For a query without a database, or a database without a query.
+        For nothing at all, a query without a database, or a database without a query.
     """
     if re.match(r"\s*(select|with)\s", source, re.IGNORECASE):
         if url is None:
@@ -230,6 +245,10 @@ def parse_source(source: str, url: str | None) -> dict[str, Any]:
                 remedy="add --url, such as --url sqlite:///served.db",
             )
         return {"kind": "sql", "location": source, "url": url}
+    if not source.strip() and url is None:
+        raise ConfigError(
+            "the source is empty.", remedy="name a file, or leave --source out to watch only"
+        )
     if url is not None:
         raise ConfigError(
             f"--url is given, but {source!r} is no SQL query.",

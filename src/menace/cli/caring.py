@@ -1,17 +1,16 @@
-"""``menace cycle``, ``run``, ``predict``, ``rollback``, ``demo``: what changes something."""
+"""``menace cycle``, ``predict``, ``rollback``, ``demo``: what somebody asks for by hand."""
 
 from __future__ import annotations
 
-import signal
-import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from menace.cli.app import EXIT_ERROR, app
-from menace.cli.output import Output, console, table, usd
-from menace.errors import DataError, WorkspaceError
+from menace.cli.output import Column, Output, line, table, usd
+from menace.cli.service import summary
+from menace.cli.wording import without_class
+from menace.errors import DataError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,53 +36,8 @@ def cycle(bot: str, /, *, energy: int = 1, output: Output = Output()) -> int:
         engine = workspace.engine(bot)
         with output.working(f"improving {bot} (energy {energy})"):
             result = engine.run_cycle(energy)
-    output.show(_summary(result), people=lambda out: _tell_result(out, bot, result))
+    output.show(summary(result), people=lambda out: _tell_result(out, bot, result))
     return EXIT_ERROR if result.status in {"failed", "no_data"} else 0
-
-
-@app.command
-def run(
-    *,
-    once: Annotated[bool, Parameter(negative=())] = False,
-    poll_seconds: float | None = None,
-    output: Output = Output(),
-) -> int:
-    """Care for all bots: take new rows in, decide, improve where it pays, settle, learn.
-
-    Stops cleanly on Ctrl-C and SIGTERM: a cycle that is under way finishes first.
-
-    Parameters
-    ----------
-    once
-        Look at every bot once and stop.
-    poll_seconds
-        Pause between two looks; by default what menace.toml says.
-    """
-    from menace.workspace import Workspace
-
-    stop = threading.Event()
-    with Workspace.find() as workspace:
-        pause = poll_seconds if poll_seconds is not None else workspace.settings.loop.poll_seconds
-        if once:
-            return _look_once(workspace, output, stop)
-        previous = {
-            number: signal.signal(number, lambda *_: stop.set())
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
-        try:
-            if not output.quiet and not output.json:
-                console(stderr=True).print(
-                    f"caring for {len(workspace.store.bots())} bots in {workspace.folder}, "
-                    f"every {pause:g} s; Ctrl-C stops",
-                    style="dim",
-                )
-            while not stop.is_set():
-                _look_once(workspace, output, stop)
-                stop.wait(pause)
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-    return 0
 
 
 @app.command
@@ -116,17 +70,15 @@ def predict(bot: str, file: Path, /, *, out: Path | None = None, output: Output 
 
     def people(console_: Console) -> None:
         if out is not None:
-            console_.print(f"{len(predictions):,} predictions in {out}")
+            line(console_, f"{len(predictions):,} predictions in {out}")
         else:
-            console_.print("\n".join(map(str, predictions)), markup=False)
+            line(console_, "\n".join(map(str, predictions)))
 
     output.show(shown, people=people)
 
 
 @app.command
-def rollback(
-    bot: str, /, *, to: Annotated[int | None, Parameter()] = None, output: Output = Output()
-) -> None:
+def rollback(bot: str, /, *, to: int | None = None, output: Output = Output()) -> None:
     """Let a former champion serve again, at no training cost.
 
     Parameters
@@ -142,7 +94,7 @@ def rollback(
         version = workspace.engine(bot).roll_back(to=to)
     output.show(
         {"bot": bot, "version": version.version},
-        people=lambda out: out.print(f"version {version.version} of {bot} serves again"),
+        people=lambda out: line(out, f"version {version.version} of {bot} serves again"),
     )
 
 
@@ -179,7 +131,14 @@ def demo(
     def people(out: Console) -> None:
         table(
             out,
-            ["strategy", "cycles", "loss", "cycles cost", "total", "against menace"],
+            [
+                "strategy",
+                Column("cycles", 1),
+                "loss",
+                Column("cycles cost", 2),
+                "total",
+                "against menace",
+            ],
             [
                 (
                     row.name,
@@ -193,80 +152,30 @@ def demo(
             ],
             title=result.title,
         )
-        out.print(f"report:    {result.report}")
-        out.print(f"workspace: {result.folder}")
-        out.print(
-            f"look at it: cd {result.folder} && menace status · menace why {result.bot} · "
+        line(out, "")
+        line(out, f"report:    {result.report}")
+        line(out, f"workspace: {result.folder}")
+        line(out, f"look at it: cd {result.folder}", style="dim")
+        for command in (
+            "menace status",
+            f"menace why {result.bot}",
             f"menace history {result.bot}",
-            style="dim",
-        )
+        ):
+            line(out, f"            {command}", style="dim")
 
     output.show(result, people=people)
 
 
-def _look_once(workspace: Workspace, output: Output, stop: threading.Event) -> int:
-    registry = workspace.registry()
-    if not registry.engines:
-        raise WorkspaceError(
-            f"the workspace {workspace.folder} has no bots.",
-            remedy="menace bot add NAME --source FILE --target COLUMN",
-        )
-    with output.working(f"looking at {len(registry.engines)} bots"):
-        looked = registry.tick_all(stop=stop.is_set)
-    rows: list[dict[str, Any]] = [
-        {
-            "bot": name,
-            "run": bool(decision),
-            "reason": decision.reason if decision is not None else "failed",
-            "result": _summary(result) if result is not None else None,
-        }
-        for name, (decision, result) in looked.items()
-    ]
-
-    def people(out: Console) -> None:
-        table(
-            out,
-            ["bot", "cycle", "why", "result", "message"],
-            [
-                (
-                    row["bot"],
-                    row["run"],
-                    row["reason"],
-                    row["result"]["status"] if row["result"] else None,
-                    (row["result"]["error"] or row["result"]["message"]) if row["result"] else None,
-                )
-                for row in rows
-            ],
-        )
-
-    output.show(rows, people=people)
-    failed = [row for row in rows if row["result"] and row["result"]["status"] == "failed"]
-    return EXIT_ERROR if failed else 0
-
-
-def _summary(result: AutomationResult) -> dict[str, Any]:
-    return {
-        "bot": result.bot,
-        "status": result.status,
-        "cycle_id": result.cycle_id,
-        "version": result.package.version if result.package else None,
-        "energy": result.energy,
-        "expected_roi": result.roi,
-        "cpu_seconds": result.cpu_seconds,
-        "cost_usd": result.cost_usd,
-        "message": result.message,
-        "error": result.error,
-    }
-
-
 def _tell_result(out: Console, bot: str, result: AutomationResult) -> None:
-    out.print(f"{bot}: {result.status}", style="bold", markup=False)
+    version = f" version {result.package.version}" if result.package else ""
+    line(out, f"{bot}: {result.status.replace('_', ' ')}{version}", style="bold")
     if result.message:
-        out.print(result.message, markup=False)
+        line(out, result.message)
     if result.error:
-        out.print(result.error, style="red", markup=False)
+        line(out, without_class(result.error), style="red")
     if result.cycle_id is not None:
-        out.print(
+        line(
+            out,
             f"cycle {result.cycle_id}, energy {result.energy}, "
             f"{result.cpu_seconds:.2f} CPU-seconds, {usd(result.cost_usd)}",
             style="dim",
@@ -284,11 +193,15 @@ def _write_whole(path: Path, content: str) -> None:
     """Write a file so that it is there whole or not at all."""
     temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.write_text(content, encoding="utf-8")
-        temporary.replace(path)
+        try:
+            temporary.write_text(content, encoding="utf-8")
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise DataError(
             f"{path} cannot be written: {error.strerror}.",
-            remedy="choose a folder that you may write to, with space left",
+            remedy="choose a folder that exists and that you may write to, with space left",
         ) from error

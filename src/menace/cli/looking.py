@@ -1,83 +1,88 @@
-"""``menace status``, ``why``, ``history``, ``doctor``: what changes nothing."""
+"""``menace status``, ``why``, ``history``: what changes nothing."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-import sys
 from typing import TYPE_CHECKING, Any
 
-from menace.cli.app import EXIT_ERROR, app
-from menace.cli.output import Output, pairs, table, text, usd, when
+from menace.cli.app import app
+from menace.cli.output import Column, Output, line, pairs, plain, table, usd, when
+from menace.cli.wording import (
+    cycle_text,
+    issue_names,
+    issue_text,
+    reason_text,
+    roi_text,
+    without_class,
+)
+from menace.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from rich.console import Console
 
-    from menace.records import BotConfig, Cycle, Decision
+    from menace.records import BotConfig, BotSnapshot, Cycle, Decision, LedgerEntry
     from menace.workspace import Workspace
 
-_CHECKED = (
-    "alembic",
-    "lightgbm",
-    "numpy",
-    "optuna",
-    "pandas",
-    "river",
-    "scikit-learn",
-    "skops",
-    "sqlalchemy",
+_STATUS_COLUMNS = (
+    Column("bot"),
+    Column("model", 1),
+    Column("rows", 3),
+    Column("outcomes", 4),
+    Column("loss", 1),
+    Column("lately", 1),
+    Column("debt", 2),
+    Column("a cycle costs", 5),
+    Column("settled", 6),
+    Column("net", 1),
+    Column("state"),
+)
+
+_HISTORY_COLUMNS = (
+    Column("cycle"),
+    Column("began (UTC)", 2),
+    Column("row", 4),
+    Column("why", 3),
+    Column("outcome"),
+    Column("model", 1),
+    Column("energy", 5),
+    Column("cost"),
+    Column("gain"),
+    Column("ROI delta"),
 )
 
 
 @app.command
-def status(*, output: Output = Output()) -> None:
-    """Show how every bot stands: champion, loss, debt, last decision, money."""
+def status(*bots: str, output: Output = Output()) -> None:
+    """Show how every bot stands: model, loss, debt, money, and what is wrong.
+
+    Parameters
+    ----------
+    bots
+        Only these; by default all.
+    """
     from menace.workspace import Workspace
 
     with Workspace.find() as workspace:
-        rows = [_standing(workspace, bot) for bot in workspace.store.bots()]
+        store = workspace.store
+        chosen = [store.bot(name) for name in bots] if bots else store.bots()
+        settled: dict[str, list[LedgerEntry]] = {}
+        for entry in store.ledger():
+            settled.setdefault(entry.bot, []).append(entry)
+        rows = [_standing(workspace, bot, settled.get(bot.name, [])) for bot in chosen]
 
     def people(out: Console) -> None:
         if not rows:
-            out.print("no bots yet; menace bot add NAME --source FILE --target COLUMN")
+            line(out, "no bots yet; menace bot add NAME --source FILE --target COLUMN")
             return
-        table(
-            out,
-            [
-                "bot",
-                "champion",
-                "rows",
-                "outcomes",
-                "mean loss",
-                "debt",
-                "cycle costs",
-                "cycles",
-                "net",
-                "last decision",
-            ],
-            [
-                (
-                    row["bot"],
-                    row["champion_version"],
-                    row["rows"],
-                    row["outcomes"],
-                    row["mean_loss"],
-                    usd(row["debt_usd"]),
-                    usd(row["cycle_cost_usd"]),
-                    row["cycles"],
-                    usd(row["net_usd"]),
-                    row["last_decision"],
-                )
-                for row in rows
-            ],
-        )
+        table(out, _STATUS_COLUMNS, [_status_cells(row) for row in rows])
+        line(out, "")
         for row in rows:
             for issue in row["issues"]:
-                out.print(
-                    f"{row['bot']}: {issue['kind']} (severity {issue['severity']:.2f})",
-                    style="yellow",
-                    markup=False,
-                )
+                line(out, f"{row['bot']}: {issue_text(issue)}", style="yellow", wrap=True)
+            if row["trouble"]:
+                line(out, f"{row['bot']}: {row['trouble']}", style="red", wrap=True)
+        line(out, _status_summary(rows), style="bold")
 
     output.show(rows, people=people)
 
@@ -94,18 +99,21 @@ def why(bot: str, /, *, output: Output = Output()) -> None:
     from menace.workspace import Workspace
 
     with Workspace.find() as workspace:
-        config = workspace.store.bot(bot)
-        found = workspace.store.decisions(bot, last=1)
+        store = workspace.store
+        config = store.bot(bot)
+        found = store.decisions(bot, last=1)
+        cycles = store.cycles(bot, last=1)
+        entries = {entry.cycle_id: entry for entry in store.ledger(bot, last=1000)}
     if not found:
-        output.show(
-            None,
-            people=lambda out: out.print(
-                f"no decision about {bot} yet; menace run --once makes one"
-            ),
-        )
+        sentence = f"no decision about {bot} yet; menace run --once makes one"
+        output.show(None, people=lambda out: line(out, sentence))
         return
     decision = found[0]
-    output.show(decision, people=lambda out: _explain(out, config, decision))
+    cycle = _cycle_row(cycles[0], entries.get(cycles[0].cycle_id)) if cycles else None
+    output.show(
+        {**plain(decision), "last_cycle": cycle},
+        people=lambda out: _explain(out, config, decision, cycle),
+    )
 
 
 @app.command
@@ -121,6 +129,8 @@ def history(bot: str, /, *, last: int = 20, output: Output = Output()) -> None:
     """
     from menace.workspace import Workspace
 
+    if last < 1:
+        raise ConfigError(f"--last is {last}.", bot=bot, remedy="give 1 or more")
     with Workspace.find() as workspace:
         workspace.store.bot(bot)
         cycles = workspace.store.cycles(bot, last=last)
@@ -129,87 +139,133 @@ def history(bot: str, /, *, last: int = 20, output: Output = Output()) -> None:
 
     def people(out: Console) -> None:
         if not rows:
-            out.print(f"no cycles of {bot} yet; menace cycle {bot} runs one")
+            line(out, f"no cycles of {bot} yet; menace cycle {bot} runs one")
             return
-        table(
-            out,
-            [
-                "cycle",
-                "began",
-                "row",
-                "why",
-                "outcome",
-                "version",
-                "energy",
-                "cost",
-                "gain",
-                "ROI delta",
-            ],
-            [
-                (
-                    row["cycle_id"],
-                    when(row["started_at"]),
-                    row["row"],
-                    row["reason"],
-                    row["outcome"],
-                    row["version"],
-                    row["energy"],
-                    usd(row["cost_usd"]),
-                    usd(row["gain_usd"]),
-                    None if row["roi_delta"] is None else f"{row['roi_delta']:+.2f}",
-                )
-                for row in rows
-            ],
-        )
+        table(out, _HISTORY_COLUMNS, [_history_cells(row) for row in rows])
+        for row in rows:
+            if row["error"]:
+                told = without_class(row["error"])
+                line(out, f"cycle {row['cycle_id']} failed: {told}", style="red")
 
     output.show(rows, people=people)
 
 
-@app.command
-def doctor(*, output: Output = Output()) -> int:
-    """Check the installation and the workspace, and name what is wrong with its remedy."""
-    findings = [*_installation(), *_workspace()]
-
-    def people(out: Console) -> None:
-        table(
-            out,
-            ["check", "state", "found", "remedy"],
-            [
-                (row["check"], "ok" if row["ok"] else "WRONG", row["found"], row["remedy"])
-                for row in findings
-            ],
-        )
-
-    output.show(findings, people=people)
-    return 0 if all(row["ok"] for row in findings) else EXIT_ERROR
+def _history_cells(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    began = when(row["started_at"]).replace("T", " ").rstrip("Z")
+    waiting = row["outcome"] == "promoted" and row["roi_delta"] is None
+    return (
+        row["cycle_id"],
+        began,
+        row["row"],
+        row["reason"],
+        str(row["outcome"]).replace("_", " ") + (", not settled" if waiting else ""),
+        row["version"],
+        row["energy"],
+        usd(row["cost_usd"]),
+        usd(row["gain_usd"], signed=True),
+        None if row["roi_delta"] is None else roi_text(row["roi_delta"]),
+    )
 
 
-def _standing(workspace: Workspace, bot: BotConfig) -> dict[str, Any]:
+def _standing(
+    workspace: Workspace, bot: BotConfig, entries: Sequence[LedgerEntry]
+) -> dict[str, Any]:
     store = workspace.store
     snapshot = store.snapshot(bot.name)
     decisions = store.decisions(bot.name, last=1)
-    inputs = decisions[0].inputs if decisions else {}
-    entries = store.ledger(bot.name)
+    last = decisions[0] if decisions else None
+    inputs = last.inputs if last is not None else {}
     totals = snapshot.totals
-    answer = None
-    if decisions:
-        answer = f"{'run' if decisions[0].run else 'wait'}: {decisions[0].reason}"
+    issues = _open_issues(snapshot, inputs)
+    trouble = ""
+    if last is not None and last.reason == "failed":
+        trouble = without_class(str(inputs.get("error", "")))
     return {
         "bot": bot.name,
         "champion_version": snapshot.champion_version,
         "rows": snapshot.loop.labelled_rows,
         "outcomes": totals.outcomes,
         "mean_loss": totals.loss_sum / totals.outcomes if totals.outcomes else None,
+        "recent_loss": _recent_loss(workspace, snapshot),
         "debt_usd": inputs.get("debt_usd"),
         "cycle_cost_usd": snapshot.loop.cycle_cost_usd,
-        "cycles": len(entries),
+        "settled_cycles": len(entries),
         "net_usd": sum(entry.gain_usd - entry.cycle_cost_usd for entry in entries),
-        "last_decision": answer,
-        "issues": inputs.get("issues", []),
+        "last_decision": None if last is None else {"run": last.run, "reason": last.reason},
+        "issues": issues,
+        "failures": snapshot.loop.failures,
+        "trouble": trouble or None,
+        "state": _state(bot, snapshot, issues, trouble),
     }
 
 
-def _cycle_row(cycle: Cycle, entry: Any) -> dict[str, Any]:
+def _open_issues(snapshot: BotSnapshot, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Gather the findings of the last decision, and what has been noted since."""
+    noted = [
+        {
+            "kind": issue.kind.value,
+            "severity": issue.severity,
+            "row": issue.row,
+            "evidence": issue.evidence,
+        }
+        for issue in snapshot.loop.issues
+    ]
+    by_kind = {issue["kind"]: issue for issue in [*inputs.get("issues", []), *noted]}
+    return sorted(by_kind.values(), key=lambda issue: -issue["severity"])
+
+
+def _recent_loss(workspace: Workspace, snapshot: BotSnapshot) -> float | None:
+    """Mean loss of the serving model on the newest tick that it was scored on."""
+    models = 1 + workspace.settings.loop.archive_models
+    samples = workspace.store.samples(snapshot.bot, "loss", last=models)
+    own = [sample for sample in samples if sample.version == snapshot.champion_version]
+    return own[-1].value if own else None
+
+
+def _state(
+    bot: BotConfig, snapshot: BotSnapshot, issues: Sequence[Mapping[str, Any]], trouble: str
+) -> str:
+    if trouble:
+        return "TROUBLE"
+    if snapshot.loop.failures:
+        return f"{snapshot.loop.failures} failed"
+    if issues:
+        return issue_names(issues)
+    if snapshot.champion_version is None:
+        return "watched only" if bot.source is None else "no model yet"
+    return "well"
+
+
+def _status_cells(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        row["bot"],
+        row["champion_version"],
+        row["rows"],
+        row["outcomes"],
+        row["mean_loss"],
+        row["recent_loss"],
+        usd(row["debt_usd"]),
+        usd(row["cycle_cost_usd"]),
+        row["settled_cycles"],
+        usd(row["net_usd"], signed=True),
+        row["state"],
+    )
+
+
+def _status_summary(rows: Sequence[Mapping[str, Any]]) -> str:
+    from menace.report.wording import counted
+
+    well = sum(row["state"] in {"well", "watched only"} for row in rows)
+    troubled = sum(row["trouble"] is not None or row["failures"] > 0 for row in rows)
+    net = usd(sum(row["net_usd"] for row in rows), signed=True)
+    settled = counted(sum(row["settled_cycles"] for row in rows), "settled cycle")
+    return (
+        f"{counted(len(rows), 'bot')}: {well} well, {troubled} in trouble, "
+        f"{len(rows) - well - troubled} to look at; net {net} over {settled}"
+    )
+
+
+def _cycle_row(cycle: Cycle, entry: LedgerEntry | None) -> dict[str, Any]:
     return {
         "cycle_id": cycle.cycle_id,
         "started_at": cycle.started_at,
@@ -229,94 +285,46 @@ def _cycle_row(cycle: Cycle, entry: Any) -> dict[str, Any]:
     }
 
 
-def _explain(out: Console, bot: BotConfig, decision: Decision) -> None:
+def _explain(
+    out: Console, bot: BotConfig, decision: Decision, cycle: Mapping[str, Any] | None
+) -> None:
     inputs = decision.inputs
-    out.print(
-        f"{bot.name}: {'run a cycle' if decision.run else 'wait'}, says {decision.reason}",
-        style="bold",
-        markup=False,
-    )
-    debt, cost = inputs.get("debt_usd"), inputs.get("cycle_cost_usd")
-    if debt is not None and cost is not None:
-        verb = "has reached" if debt >= cost else "has not reached"
-        out.print(
-            f"The champion's debt, {usd(debt)}, {verb} the cost of a cycle, {usd(cost)}.",
-            markup=False,
-        )
+    answer = "run a cycle" if decision.run else "wait"
+    at = when(decision.at).replace("T", " ").replace("Z", " UTC")
+    line(out, f"{bot.name}: {answer}", style="bold")
+    line(out, f"because {reason_text(decision.reason, inputs, run=decision.run)} ({at})", wrap=True)
+    if inputs.get("error"):
+        line(out, without_class(str(inputs["error"])), style="red", wrap=True)
+    for issue in inputs.get("issues", []):
+        line(out, f"finding: {issue_text(issue)}", style="yellow", wrap=True)
+    if cycle is not None:
+        line(out, f"last cycle: {cycle_text(cycle)}", wrap=True)
+    figures = [(name, value) for name, value in _figures(decision) if value is not None]
+    if figures:
+        line(out, "\nwhat was known", style="bold")
+        pairs(out, figures)
+
+
+def _figures(decision: Decision) -> list[tuple[str, Any]]:
+    inputs = decision.inputs
     staleness = inputs.get("staleness", {})
-    rows = [
-        ("decided at", when(decision.at)),
+    return [
+        ("answered by", decision.reason),
         ("rows seen", inputs.get("row")),
-        ("champion", inputs.get("champion_version")),
+        ("rows since the last cycle", inputs.get("rows_since_cycle")),
+        ("serving model", inputs.get("champion_version")),
         ("its age in ticks", inputs.get("age_ticks")),
+        ("its debt", None if inputs.get("debt_usd") is None else usd(inputs["debt_usd"])),
+        (
+            "cost of a cycle",
+            None if inputs.get("cycle_cost_usd") is None else usd(inputs["cycle_cost_usd"]),
+        ),
         ("excess loss per row", staleness.get("excess_per_row")),
         ("staleness per row and tick", staleness.get("rate_per_row_and_tick")),
-        ("models as witnesses", staleness.get("witnesses")),
-        ("value of running", inputs.get("policy_score")),
-        ("policy state", inputs.get("policy_state")),
-        ("recent ROI deltas", inputs.get("short_term_roi")),
-        ("their EMA", inputs.get("roi_ema")),
+        ("models compared", staleness.get("witnesses")),
+        ("value of running, ROI delta", inputs.get("policy_score")),
+        ("recent ROI deltas, mean", inputs.get("short_term_roi")),
+        ("ROI deltas, EMA", inputs.get("roi_ema")),
         ("energy score", inputs.get("energy_score")),
-        ("issues", _issues(inputs.get("issues", []))),
-        ("error", inputs.get("error")),
+        ("policy state", inputs.get("policy_state")),
     ]
-    pairs(out, [(name, value) for name, value in rows if value is not None])
-
-
-def _issues(issues: list[dict[str, Any]]) -> str:
-    return ", ".join(f"{i['kind']} ({text(i['severity'])})" for i in issues) or "none"
-
-
-def _finding(check: str, ok: bool, found: object, remedy: str = "") -> dict[str, Any]:
-    return {"check": check, "ok": ok, "found": str(found), "remedy": "" if ok else remedy}
-
-
-def _installation() -> list[dict[str, Any]]:
-    from menace.errors import MenaceError
-    from menace.model_automation_pipeline.lightgbm_loader import import_lightgbm
-
-    findings = [
-        _finding(
-            "python", sys.version_info >= (3, 11), platform.python_version(), "use 3.11 or newer"
-        )
-    ]
-    for name in _CHECKED:
-        try:
-            findings.append(_finding(name, True, importlib.metadata.version(name)))
-        except importlib.metadata.PackageNotFoundError:
-            findings.append(_finding(name, False, "missing", f"pip install {name}"))
-    try:
-        import_lightgbm()
-        findings.append(_finding("OpenMP runtime", True, "loads"))
-    except MenaceError as error:
-        findings.append(_finding("OpenMP runtime", False, error.message, error.remedy or ""))
-    return findings
-
-
-def _workspace() -> list[dict[str, Any]]:
-    from menace.errors import MenaceError
-    from menace.workspace import Workspace
-
-    try:
-        with Workspace.find() as workspace:
-            findings = [_finding("workspace", True, workspace.folder)]
-            findings += [_source_finding(workspace, bot) for bot in workspace.store.bots()]
-            return findings
-    except MenaceError as error:
-        return [_finding("workspace", False, error.message, error.remedy or "")]
-
-
-def _source_finding(workspace: Workspace, bot: BotConfig) -> dict[str, Any]:
-    from menace.errors import MenaceError
-
-    check = f"bot {bot.name}"
-    if bot.source is None:
-        return _finding(check, True, "reports outcomes only")
-    try:
-        loop = workspace.store.snapshot(bot.name).loop
-        rows = workspace.services.rows_of(bot)
-        batch = rows.read_new(loop.position, max_rows=1, last_at=loop.last_row_at)
-    except MenaceError as error:
-        return _finding(check, False, error.message, error.remedy or "")
-    waiting = "new rows are waiting" if len(batch.frame) else "nothing new"
-    return _finding(check, True, f"source readable, {waiting}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
+
+PIPED_WIDTH = 140
+"""Characters per line where nobody says how wide the reader's screen is."""
+
+NOTHING = "–"
+"""Stands where there is no value."""
+
+COLUMN_GAP = 3
+"""Characters between two columns of a table."""
 
 
 @Parameter(name="*")
@@ -60,29 +70,83 @@ class Output:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table for people.
+
+    Attributes
+    ----------
+    rank
+        Where the terminal is too narrow, columns are left out from the highest rank down; one of
+        rank 0 always stays, and is folded if need be.
+    """
+
+    name: str
+    rank: int = 0
+
+
 def console(*, stderr: bool = False) -> Console:
-    """Make a console; wide enough for a table even when the output is piped."""
+    """Make a console; wide enough for a table when the output is piped and no width is asked for.
+
+    Colours go to terminals only, and ``NO_COLOR`` switches them off there too.
+    """
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else 140, highlight=False)
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
+    return Console(stderr=stderr, width=width, highlight=False, emoji=False)
+
+
+def line(out: Console, sentence: str, *, style: str | None = None, wrap: bool = False) -> None:
+    """Print one line as it is: no markup, not wrapped unless asked for, so that paths stay whole."""
+    out.print(sentence, style=style, markup=False, soft_wrap=not wrap)
 
 
 def table(
-    out: Console, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = ""
+    out: Console,
+    columns: Sequence[Column | str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    title: str = "",
 ) -> None:
-    """Print a table; numbers stand right."""
+    """Print a table; numbers stand right, and columns that do not fit are left out by rank."""
     from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table
 
-    drawn = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
-    for position, name in enumerate(columns):
+    known = [item if isinstance(item, Column) else Column(item) for item in columns]
+    cells = [[text(cell) for cell in row] for row in rows]
+    shown = _fitting(known, cells, out.width)
+    drawn = Table(
+        box=SIMPLE_HEAD,
+        title=escape(title) or None,
+        title_justify="left",
+        pad_edge=False,
+        show_edge=False,
+    )
+    for position in shown:
         numeric = bool(rows) and all(_looks_numeric(row[position]) for row in rows)
-        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(escape(text(cell)) for cell in row))
+        drawn.add_column(
+            known[position].name, justify="right" if numeric else "left", overflow="fold"
+        )
+    for row in cells:
+        drawn.add_row(*(escape(row[position]) for position in shown))
     out.print(drawn)
+
+
+def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Positions of the columns that fit side by side, the least needed left out first."""
+    widths = [
+        max([len(column.name), *(len(row[position]) for row in cells)])
+        for position, column in enumerate(columns)
+    ]
+    shown = list(range(len(columns)))
+    while sum(widths[position] + COLUMN_GAP for position in shown) - COLUMN_GAP > width:
+        last = max(shown, key=lambda position: (columns[position].rank, position))
+        if columns[last].rank == 0:
+            break
+        shown.remove(last)
+    return shown
 
 
 def pairs(out: Console, rows: Sequence[tuple[str, Any]]) -> None:
@@ -101,7 +165,7 @@ def pairs(out: Console, rows: Sequence[tuple[str, Any]]) -> None:
 def text(value: Any) -> str:
     """Write a value as people read it; a dash for nothing."""
     if value is None:
-        return "–"
+        return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -109,19 +173,17 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def usd(amount: float | None) -> str:
-    """Write an amount of money with as many digits as it deserves."""
-    if amount is None:
-        return "–"
-    size = abs(amount)
-    digits = 2 if size >= 1 or size == 0 else 4 if size >= 0.01 else 6
-    return f"{'−' if amount < 0 else ''}${size:,.{digits}f}"
+def usd(amount: float | None, *, signed: bool = False) -> str:
+    """Write an amount of money as the report does: with as many digits as it deserves."""
+    from menace.report.wording import usd as written
+
+    return written(amount, signed=signed)
 
 
 def when(at: float | None) -> str:
     """POSIX seconds as ISO 8601 in UTC, to the second."""
     if at is None:
-        return "–"
+        return NOTHING
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
@@ -145,6 +207,10 @@ def plain(data: Any) -> Any:
 
 
 def _looks_numeric(cell: Any) -> bool:
+    if cell is None:
+        return True
     if isinstance(cell, int | float) and not isinstance(cell, bool):
         return True
-    return isinstance(cell, str) and cell.lstrip("−-$+")[:1].isdigit() and ":" not in cell
+    if not isinstance(cell, str) or ":" in cell:
+        return False
+    return cell == NOTHING or cell.lstrip("<−-$+")[:1].isdigit()
