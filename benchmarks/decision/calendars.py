@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 NEVER = 1_000_000
 """An interval that no stream reaches."""
 
-INTERVALS = (*range(1, 31), NEVER)
+INTERVALS = (*range(1, 61), NEVER)
 """Intervals, in batches, that the tuned calendar chooses from."""
 
 
