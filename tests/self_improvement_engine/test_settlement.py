@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from menace.records import CycleState
+from menace.self_improvement_engine.learning import LARGEST_REWARD
+from menace.self_improvement_policy import SelfImprovementPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,3 +120,24 @@ def test_a_manual_rollback_serves_at_once_and_settles_the_cycle_it_ended(
     cycle = workspace.store.cycles("alpha", last=9)[1]
     assert (cycle.state, cycle.outcome) == (CycleState.SETTLED, "rolled_back")
     assert workspace.store.ledger("alpha")[1].rows == cycle.settled_rows
+
+
+def test_a_windfall_does_not_own_the_policy(
+    open_workspace: OpenWorkspace, alpha: Describe, stream: DriftingStream
+) -> None:
+    workspace = open_workspace()
+    stream.grow(300, turned=False)
+    cheap = {"loss_usd": 1.0, "cpu_second_usd": 1e-9}
+    workspace.add_bot(alpha(stream, window_rows=200, economics=cheap))
+    engine = workspace.engine("alpha")
+    engine.run_cycle()
+    stream.grow(200, turned=True)
+    engine.run_cycle()
+    stream.grow(200, turned=True)
+    engine.tick()
+    settled = workspace.store.ledger("alpha")[1]
+    assert settled.roi_delta > 1e6
+    assert engine.roi_deltas[1] == settled.roi_delta
+    state = workspace.store.cycle(settled.cycle_id).details["policy_state"]
+    learned = SelfImprovementPolicy.load(workspace.folder / "state" / "alpha.policy.json")
+    assert 0 < learned.score(tuple(state)) <= LARGEST_REWARD

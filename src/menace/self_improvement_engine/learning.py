@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 LEDGER_MEMORY = 1000
 
+LARGEST_REWARD = 5.0
+"""The policy's reward is the ROI delta within ± this.
+
+A ratio to a cost has no bound: where CPU time is almost free one windfall is worth millions, and an
+average over it would call every cycle good for years.
+"""
+
 
 class Learner:
     """Learns from a bot's ledger.
@@ -59,7 +66,8 @@ class Learner:
         # A bot's first cycle replaced nothing: it says nothing about when to run one.
         replaced = cycle.replaced_version is not None
         if seen is not None and replaced and policy.learned_through < number:
-            policy.update(tuple(seen), entry.roi_delta, action="run")
+            reward = max(-LARGEST_REWARD, min(LARGEST_REWARD, entry.roi_delta))
+            policy.update(tuple(seen), reward, action="run")
         policy.learned_through = max(policy.learned_through, number)
         if self._data_bot is not None:
             self._data_bot.record_metric(entry.bot, "roi_delta", entry.roi_delta, entry.at)
