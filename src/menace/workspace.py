@@ -20,6 +20,8 @@ from menace.interfaces import Services
 if TYPE_CHECKING:
     from types import TracebackType
 
+    import pandas as pd
+
     from menace.data_bot import DataBot
     from menace.interfaces import Clock, CpuMeter, Executor, Store
     from menace.records import BotConfig
@@ -169,6 +171,7 @@ class Workspace:
                     bot=bot.name,
                     remedy="give a source with at least one row whose target is known",
                 )
+            _check_target(bot, first.frame)
         self.store.add_bot(bot)
         return bot
 
@@ -270,6 +273,14 @@ def _wire(
         settings=settings.loop,
         state_folder=folder / settings.state,
     )
+
+
+def _check_target(bot: BotConfig, rows: pd.DataFrame) -> None:
+    """Refuse a task or metric that the target does not fit; one class alone may be too few rows."""
+    from menace.model_automation_pipeline.target import Target
+
+    if len(rows) and rows[bot.target].nunique() > 1:
+        Target.detect(rows, bot)
 
 
 def _with_absolute_source(values: dict[str, Any]) -> dict[str, Any]:

@@ -10,15 +10,13 @@ from cyclopts import App, Parameter
 
 from menace.cli.app import app
 from menace.cli.output import Column, Output, line, table, usd
-from menace.errors import ConfigError
+from menace.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 bot_app = App(name="bot", help="Put bots under care, and list them.")
 app.command(bot_app)
-
-_OBSERVED_AT_ONCE = 20_000
 
 _LISTED = (
     Column("bot"),
@@ -87,7 +85,7 @@ def add(
     source
         A CSV or Parquet file that grows, an SQL query (with --url), or package.module:function.
         Without one the bot is watched only: it reports outcomes (menace observe), menace
-        diagnoses them, and no model of its own is trained.
+        diagnoses them, and trains no model; such a bot needs --metric.
     time
         The column that orders the rows.
     drop
@@ -152,6 +150,13 @@ def add(
         "target": target,
         **{key: value for key, value in given.items() if value is not None},
     }
+    if values["source"] is None and metric is None:
+        raise ConfigError(
+            "a bot without a source is watched only, and its losses need a metric.",
+            bot=name,
+            remedy="add --source to have menace improve it, or --metric error_rate (classes) or "
+            "--metric absolute_error (quantities) to watch it",
+        )
     with Workspace.find() as workspace:
         bot = workspace.add_bot(values)
 
@@ -215,12 +220,14 @@ def observe(bot: str, file: Path, /, *, output: Output = Output()) -> None:
     with Workspace.find() as workspace:
         workspace.store.bot(bot)
         with output.working(f"reading {file.name}"):
-            outcomes = outcomes_of(read_table(file), file, bot)
-        new = 0
+            table_read = read_table(file, as_text=("prediction_id",))
+            outcomes = outcomes_of(table_read, file, bot)
         with output.working(f"storing {len(outcomes):,} outcomes"):
-            for start in range(0, len(outcomes), _OBSERVED_AT_ONCE):
-                part = outcomes[start : start + _OBSERVED_AT_ONCE]
-                new += workspace.data_bot.observe(bot, part)
+            # At once: a file with a wrong row leaves nothing of itself behind.
+            try:
+                new = workspace.data_bot.observe(bot, outcomes)
+            except DataError as error:
+                raise DataError(f"{file}: {error.message}", bot=bot, remedy=error.remedy) from error
     result = {"bot": bot, "rows": len(outcomes), "new": new, "known": len(outcomes) - new}
     output.show(
         result,

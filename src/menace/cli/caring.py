@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from menace.cli.app import EXIT_ERROR, app
-from menace.cli.output import Column, Output, line, table, usd
+from menace.cli.output import Column, Output, console, line, table, usd
 from menace.cli.service import summary
 from menace.cli.wording import without_class
 from menace.errors import DataError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
-    from menace.records import AutomationResult
+    from menace.records import AutomationResult, ModelVersion
     from menace.workspace import Workspace
 
 
@@ -58,21 +59,29 @@ def predict(bot: str, file: Path, /, *, out: Path | None = None, output: Output 
     from menace.workspace import Workspace
 
     with Workspace.find() as workspace:
+        champion = _champion(workspace, bot)
         with output.working(f"predicting {file.name}"):
             rows = read_table(file)
+            missing = _missing_features(champion, rows, file)
             pipeline = ModelAutomationPipeline(workspace.services)
-            predictions = pipeline.predictor(bot, _champion(workspace, bot)).predict(rows)
+            predictions = pipeline.predictor(bot, champion.version).predict(rows)
+        if missing and not output.quiet:
+            line(
+                console(stderr=True),
+                f"warning: {file} has no {', '.join(missing)}; taken as missing values",
+                style="yellow",
+            )
         if out is not None:
             _write_whole(out, rows.assign(prediction=predictions).to_csv(index=False))
     shown = {"bot": bot, "rows": len(predictions), "out": out, "predictions": predictions}
     if out is not None:
         del shown["predictions"]
 
-    def people(console_: Console) -> None:
+    def people(screen: Console) -> None:
         if out is not None:
-            line(console_, f"{len(predictions):,} predictions in {out}")
+            line(screen, f"{len(predictions):,} predictions in {out}")
         else:
-            line(console_, "\n".join(map(str, predictions)))
+            line(screen, "\n".join(map(str, predictions)))
 
     output.show(shown, people=people)
 
@@ -182,11 +191,30 @@ def _tell_result(out: Console, bot: str, result: AutomationResult) -> None:
         )
 
 
-def _champion(workspace: Workspace, bot: str) -> int:
+def _champion(workspace: Workspace, bot: str) -> ModelVersion:
     version = workspace.store.snapshot(bot).champion_version
-    if version is None:
-        raise DataError("the bot has no model yet.", bot=bot, remedy=f"menace cycle {bot}")
-    return version
+    if version is not None:
+        return workspace.store.model(bot, version)
+    if workspace.store.bot(bot).source is None:
+        raise DataError(
+            "the bot is watched only: menace has no model of it.",
+            bot=bot,
+            remedy="predict where its model is served",
+        )
+    raise DataError("the bot has no model yet.", bot=bot, remedy=f"menace cycle {bot}")
+
+
+def _missing_features(champion: ModelVersion, rows: pd.DataFrame, file: Path) -> list[str]:
+    """Name the model's columns that a table lacks; a model bears some of them missing, not all."""
+    wanted = [str(feature["name"]) for feature in champion.manifest.get("features", [])]
+    missing = [name for name in wanted if name not in rows.columns]
+    if wanted and len(missing) == len(wanted):
+        raise DataError(
+            f"{file} has none of the model's columns: {', '.join(wanted)}.",
+            bot=champion.bot,
+            remedy="give a file with the columns that the bot's source has",
+        )
+    return missing
 
 
 def _write_whole(path: Path, content: str) -> None:

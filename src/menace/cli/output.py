@@ -98,7 +98,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def line(out: Console, sentence: str, *, style: str | None = None, wrap: bool = False) -> None:
-    """Print one line as it is: no markup, not wrapped unless asked for, so that paths stay whole."""
+    """Print one line as it is: no markup, and not wrapped unless asked for: paths stay whole."""
     out.print(sentence, style=style, markup=False, soft_wrap=not wrap)
 
 
@@ -169,7 +169,7 @@ def text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.4g}".replace("-", "−")
     return str(value)
 
 

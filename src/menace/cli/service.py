@@ -148,7 +148,7 @@ class Memory:
         self._trouble[bot] = trouble
         if trouble == before:
             return []
-        return [_news(bot, "trouble" if trouble else "well again", trouble or "is looked at again")]
+        return [_news(bot, "trouble" if trouble else "well again", trouble or "looked at again")]
 
     def _of_findings(self, bot: str, decision: Decision) -> list[dict[str, Any]]:
         issues = decision.inputs.get("issues", [])
@@ -192,11 +192,13 @@ def _cycle_news(bot: str, decision: Decision, result: AutomationResult) -> dict[
 
 
 def _settled(entry: LedgerEntry) -> dict[str, Any]:
-    told = (
-        f"cycle {entry.cycle_id} settled over {entry.rows:,} rows: "
-        f"gain {usd(entry.gain_usd, signed=True)}, cost {usd(entry.cycle_cost_usd)}, "
-        f"ROI delta {roi_text(entry.roi_delta)}"
-    )
+    told = f"cycle {entry.cycle_id} settled: cost {usd(entry.cycle_cost_usd)}, nothing to compare"
+    if entry.rows:
+        told = (
+            f"cycle {entry.cycle_id} settled over {entry.rows:,} rows: "
+            f"gain {usd(entry.gain_usd, signed=True)}, cost {usd(entry.cycle_cost_usd)}, "
+            f"ROI delta {roi_text(entry.roi_delta)}"
+        )
     return {**_news(entry.bot, "settled", told, at=entry.at), "entry": plain(entry)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from menace.errors import DataError, MissingDependencyError
@@ -15,15 +16,15 @@ _OPTIONAL = ("loss", "value_usd", "serving_cost_usd", "latency_seconds", "versio
 _REQUIRED = ("prediction_id", "prediction", "truth")
 
 
-def read_table(path: Path, *, exact_text: bool = False) -> pd.DataFrame:
+def read_table(path: Path, *, as_text: tuple[str, ...] = ()) -> pd.DataFrame:
     """Read CSV, JSON lines or Parquet, told apart by the file's name.
 
     Parameters
     ----------
     path
         The file.
-    exact_text
-        Whether ids and labels of a CSV stay the text they are (``007``).
+    as_text
+        Columns of a CSV that stay the text they are (``007``).
 
     Raises
     ------
@@ -36,20 +37,31 @@ def read_table(path: Path, *, exact_text: bool = False) -> pd.DataFrame:
 
     if not path.exists():
         raise DataError(f"there is no file {path}.", remedy="check the path")
+    if path.is_dir():
+        raise DataError(f"{path} is a folder.", remedy="name a file in it")
     try:
         if path.suffix in {".parquet", ".pq"}:
             return pd.read_parquet(path)
         if path.suffix in {".jsonl", ".ndjson"}:
             return pd.read_json(path, lines=True, convert_dates=False)
-        dtype: Any = dict.fromkeys(_REQUIRED, str) if exact_text else None
-        return pd.read_csv(path, dtype=dtype)
+        return pd.read_csv(path, dtype=dict.fromkeys(as_text, str))
     except ImportError as error:
         raise MissingDependencyError(
             f"reading {path} needs pyarrow.", remedy="pip install 'menace[parquet]'"
         ) from error
-    except (ValueError, OSError) as error:
+    except pd.errors.EmptyDataError as error:
         raise DataError(
-            f"{path} cannot be read: {error}.", remedy="check that it is what its name says"
+            f"{path} is empty.", remedy="give a file with a header line and rows"
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read: {error.strerror or error}.",
+            remedy="check its rights, and that it is what its name says",
+        ) from error
+    except ValueError as error:
+        told = " ".join(str(error).split()).removesuffix(".")
+        raise DataError(
+            f"{path} cannot be read: {told}.", remedy="check that it is what its name says"
         ) from error
 
 
@@ -84,17 +96,22 @@ def _values(column: pd.Series[Any]) -> list[Any]:
     return [None if gone else value for gone, value in zip(missing, column, strict=True)]
 
 
-def _posix_seconds(column: pd.Series[Any], file: Path, bot: str) -> list[float]:
+def _posix_seconds(column: pd.Series[Any], file: Path, bot: str) -> list[float | None]:
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(column):
-        return [float(value) for value in column]
-    try:
-        times = pd.to_datetime(column, utc=True, format="ISO8601")
-    except ValueError as error:
+        return [None if math.isnan(value) else float(value) for value in column]
+    times = pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce")
+    wrong = times.isna() & column.notna()
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
         raise DataError(
-            f"{file}: the column 'at' holds something that is no time: {error}.",
+            f"{file}: outcome {row + 1} has {column.iloc[row]!r} in the column 'at', "
+            "which is no time.",
             bot=bot,
             remedy="give ISO 8601 times or POSIX seconds",
-        ) from error
-    return [time.timestamp() for time in times]
+        )
+    return [
+        None if gone else time.timestamp()
+        for gone, time in zip(times.isna().tolist(), times, strict=True)
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +17,16 @@ _REASONS = {
     "cycle failed": "the cycle failed",
 }
 
+_PATTERNS = (
+    (r"waiting for the first (\d+) labelled rows", "it waits for its first {} labelled rows"),
+    (r"cooling down after 1 failed cycles", "its last cycle failed, and new rows are awaited"),
+    (
+        r"cooling down after (\d+) failed cycles",
+        "its last {} cycles failed, and new rows are awaited",
+    ),
+    (r"watched only: (.*)", "it is watched only: {}"),
+)
+
 
 def reason_text(reason: str, inputs: Mapping[str, Any], *, run: bool) -> str:
     """Say why a decision was taken, as a clause that follows "because"."""
@@ -24,6 +35,10 @@ def reason_text(reason: str, inputs: Mapping[str, Any], *, run: bool) -> str:
     kind, _, finding = reason.partition(": ")
     if kind == "diagnostics":
         return f"the diagnosis found something severe ({finding.replace('_', ' ')})"
+    for pattern, told in _PATTERNS:
+        found = re.fullmatch(pattern, reason)
+        if found is not None:
+            return told.format(*found.groups())
     return _REASONS.get(reason, reason)
 
 
