@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from benchmarks.process_tree import run_watched
 
-from benchmarks import decision_latency, demo_prices, footprint
+from benchmarks import decision_latency, demo_prices, footprint, source_tick, store_outcomes
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -42,6 +42,18 @@ def test_demo_prices_reports_every_strategy(capsys: pytest.CaptureFixture[str]) 
         *("never", "hindsight", "menace"),
     }
     assert run["total_usd"]["hindsight"] <= run["total_usd"]["menace"] + 0.01
+
+
+def test_store_outcomes_reports_both_sides(capsys: pytest.CaptureFixture[str]) -> None:
+    store_outcomes.main(["--rows", "200", "--batch", "100", "--runs", "1", "--json"])
+    figures = printed(capsys)
+    assert figures["store_rows_per_second"] > 0
+    assert figures["plain_rows_per_second"] > 0
+
+
+def test_source_tick_reports_time_and_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    source_tick.main(["--rows", "12000", "--runs", "1", "--json"])
+    assert printed(capsys)["sizes"][-1]["rows"] == 12_000
 
 
 def test_a_trees_peak_counts_the_children() -> None:
