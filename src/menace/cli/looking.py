@@ -180,6 +180,8 @@ def _standing(
     trouble = ""
     if last is not None and last.reason == "failed":
         trouble = without_class(str(inputs.get("error", "")))
+    elif snapshot.loop.failures:
+        trouble = without_class(store.cycles(bot.name, last=1)[0].error or "")
     return {
         "bot": bot.name,
         "champion_version": snapshot.champion_version,
@@ -225,10 +227,12 @@ def _recent_loss(workspace: Workspace, snapshot: BotSnapshot) -> float | None:
 def _state(
     bot: BotConfig, snapshot: BotSnapshot, issues: Sequence[Mapping[str, Any]], trouble: str
 ) -> str:
+    from menace.report.wording import counted
+
+    if snapshot.loop.failures:
+        return counted(snapshot.loop.failures, "failure").upper()
     if trouble:
         return "TROUBLE"
-    if snapshot.loop.failures:
-        return f"{snapshot.loop.failures} failed"
     if issues:
         return issue_names(issues)
     if snapshot.champion_version is None:
@@ -256,7 +260,7 @@ def _status_summary(rows: Sequence[Mapping[str, Any]]) -> str:
     from menace.report.wording import counted
 
     well = sum(row["state"] in {"well", "watched only"} for row in rows)
-    troubled = sum(row["trouble"] is not None or row["failures"] > 0 for row in rows)
+    troubled = sum(row["trouble"] is not None for row in rows)
     net = usd(sum(row["net_usd"] for row in rows), signed=True)
     settled = counted(sum(row["settled_cycles"] for row in rows), "settled cycle")
     return (
