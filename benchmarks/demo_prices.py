@@ -4,6 +4,10 @@ Models do not depend on prices, so every tick's model is trained once per seed; 
 runs at each price, and every calendar, *never* and the hindsight optimum are worked out from the
 same models.
 
+Seeds are repetitions only where something is drawn. The demonstration's cycles have energy 1: one
+refit of the default configuration, which draws nothing. When all seeds come to the same totals,
+the output says so, and they count as one run.
+
 ``python -m benchmarks.demo_prices [--prices P …] [--seeds S …] [--ticks N] [--json]``
 """
 
@@ -62,9 +66,14 @@ def measure(prices: tuple[float, ...], seeds: tuple[int, ...], ticks: int | None
             }
             for price, found in ratios.items()
         },
+        "distinct_seeds": len({json.dumps(_of_seed(runs, seed)) for seed in seeds}),
         "allowed_ratio": ALLOWED_RATIO,
         "reached": all(run["reached"] for run in runs),
     }
+
+
+def _of_seed(runs: list[dict[str, Any]], seed: int) -> list[Totals]:
+    return [run["total_usd"] for run in runs if run["seed"] == seed]
 
 
 def totals_usd(
@@ -113,6 +122,9 @@ def _show(figures: dict[str, Any]) -> None:
             f"at {price} %: menace / best calendar from {spread['least']:.3f} over "
             f"{spread['median']:.3f} to {spread['most']:.3f}"
         )
+    seeds = len({run["seed"] for run in figures["runs"]})
+    if figures["distinct_seeds"] < seeds:
+        print(f"of {seeds} seeds {figures['distinct_seeds']} differ: the others repeat a run")
     print(f"target: below never and always (every 1), at most {ALLOWED_RATIO} × the best calendar")
 
 
