@@ -50,7 +50,7 @@ class Output:
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
         """Show that something is under way, on the error stream, while the block runs."""
-        if self.quiet or self.json:
+        if not self._is_watched():
             yield
             return
         with console(stderr=True).status(what):
@@ -59,7 +59,7 @@ class Output:
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
         """Show a progress bar, on the error stream; yields ``report(done, total)``."""
-        if self.quiet or self.json:
+        if not self._is_watched():
             yield lambda _done, _total: None
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -68,6 +68,9 @@ class Output:
         with Progress(*columns, console=console(stderr=True)) as bar:
             task = bar.add_task(what, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    def _is_watched(self) -> bool:
+        return sys.stderr.isatty() and not self.quiet and not self.json
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def read_table(path: Path, *, as_text: tuple[str, ...] = ()) -> pd.DataFrame:
         if path.suffix in {".parquet", ".pq"}:
             return pd.read_parquet(path)
         if path.suffix in {".jsonl", ".ndjson"}:
-            return pd.read_json(path, lines=True, convert_dates=False)
+            return pd.read_json(path, lines=True, dtype=False)
         return pd.read_csv(path, dtype=dict.fromkeys(as_text, str))
     except ImportError as error:
         raise MissingDependencyError(
