@@ -251,3 +251,29 @@ def test_what_is_no_archive_is_refused(rows: MakeRows) -> None:
         load_predictor(rehashed({**files, "model.skops": b"PK nonsense"}))
     with pytest.raises(PackageError, match=r"design\.json cannot be read"):
         load_predictor(rehashed({**files, "design.json": b"{}"}))
+
+
+def test_a_model_of_classes_is_scored_in_units_of_a_quantity(rows: MakeRows) -> None:
+    frame = rows(300)
+    predictor = load_predictor(made(frame, "linear")[0])
+    truth = frame.assign(y=frame["y"] + 2)
+    predictions, losses = predictor.score(truth, metric=Metric.SQUARED_ERROR)
+    distance = truth["y"].to_numpy() - np.array(predictions, dtype=float)
+    np.testing.assert_array_equal(losses, distance**2)
+
+
+def test_a_model_of_a_quantity_is_scored_by_the_class_next_to_what_it_says(rows: MakeRows) -> None:
+    frame = rows(300, "regression")
+    predictor = load_predictor(made(frame, "linear")[0])
+    truth = frame.assign(y=(frame["y"] > 0).astype(int))
+    predictions, losses = predictor.score(truth, metric=Metric.ERROR_RATE)
+    wrong = np.round(np.array(predictions, dtype=float)) != truth["y"].to_numpy()
+    np.testing.assert_array_equal(losses, wrong.astype(float))
+    assert predictor.score(truth, metric=Metric.LOG_LOSS)[1].max() < 14
+
+
+def test_a_model_is_scored_in_the_other_metric_of_its_task(rows: MakeRows) -> None:
+    frame = rows(300)
+    predictor = load_predictor(made(frame, "linear", metric=Metric.LOG_LOSS)[0])
+    assert set(predictor.score(frame, metric=Metric.ERROR_RATE)[1]) == {0.0, 1.0}
+    np.testing.assert_array_equal(predictor.score(frame)[1], predictor.losses(frame))

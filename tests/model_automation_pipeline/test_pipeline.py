@@ -138,6 +138,52 @@ def test_task_and_metric_are_fixed_by_the_first_training(
     assert (bot.task, bot.metric) == (Task.BINARY, Metric.ERROR_RATE)
 
 
+def test_a_task_guessed_from_few_rows_is_guessed_anew_and_its_model_scored_in_the_new_metric(
+    open_workspace: OpenWorkspace, alpha: Describe, stream: DriftingStream
+) -> None:
+    """A count that is 0 or 1 in the first rows only."""
+    workspace, rng = open_workspace(), np.random.default_rng(0)
+    pipeline = ModelAutomationPipeline(workspace.services)
+
+    def grow(rows: int, highest: int) -> None:
+        sizes = rng.uniform(0, highest, size=rows)
+        with stream.path.open("a", encoding="utf-8") as file:
+            file.writelines(f"{size:.3f},0,red,{round(size)}\n" for size in sizes)
+
+    grow(40, 1)
+    workspace.add_bot(alpha(stream))
+    reveal(workspace)
+    first = pipeline.run("alpha")
+    assert first.package is not None
+    assert first.package.manifest["metric"] == "error_rate"
+    assert workspace.store.bot("alpha").task is None
+    grow(260, 30)
+    rows = reveal(workspace)
+    assert set(pipeline.score("alpha", 1, rows)[1]) == {0.0, 1.0}
+    second = pipeline.run("alpha")
+    assert second.package is not None
+    assert second.package.manifest["task"] == "regression"
+    assert (second.status, second.package.version) == ("promoted", 2)
+    bot = workspace.store.bot("alpha")
+    assert (bot.task, bot.metric) == (Task.REGRESSION, Metric.ABSOLUTE_ERROR)
+    old, new = (pipeline.score("alpha", version, rows)[1].mean() for version in (1, 2))
+    assert old > 10 * new
+
+
+def test_twenty_rows_of_a_count_are_a_quantity(
+    open_workspace: OpenWorkspace, alpha: Describe, stream: DriftingStream
+) -> None:
+    workspace = open_workspace()
+    with stream.path.open("a", encoding="utf-8") as file:
+        file.writelines(f"{k},0,red,{k % 7}\n" for k in range(20))
+    workspace.add_bot(alpha(stream))
+    reveal(workspace)
+    result = ModelAutomationPipeline(workspace.services).run("alpha")
+    assert result.package is not None
+    assert result.package.manifest["task"] == "regression"
+    assert workspace.store.bot("alpha").task is None
+
+
 def test_a_named_metric_is_kept(
     open_workspace: OpenWorkspace, alpha: Describe, stream: DriftingStream
 ) -> None:

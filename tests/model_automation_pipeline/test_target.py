@@ -22,10 +22,12 @@ def detect(values: Any, **settings: Any) -> Target:
         ([0.0, 1.0], Task.BINARY, ("0", "1")),
         ([True, False], Task.BINARY, ("False", "True")),
         (["no", "yes"], Task.BINARY, ("no", "yes")),
-        ([3, 1, 2], Task.MULTICLASS, ("1", "2", "3")),
+        ([3, 1, 2] * 10, Task.MULTICLASS, ("1", "2", "3")),
+        ([3, 1, 2] * 9, Task.REGRESSION, ()),
         (["c", "b", "a"], Task.MULTICLASS, ("a", "b", "c")),
-        (list(range(20)), Task.MULTICLASS, tuple(sorted(map(str, range(20))))),
-        (list(range(21)), Task.REGRESSION, ()),
+        (list(range(20)) * 10, Task.MULTICLASS, tuple(sorted(map(str, range(20))))),
+        (list(range(20)), Task.REGRESSION, ()),
+        (list(range(21)) * 100, Task.REGRESSION, ()),
         ([0.5, 1.5], Task.REGRESSION, ()),
     ],
 )
@@ -44,6 +46,11 @@ def test_classes_are_scored_by_errors_and_quantities_by_distance_unless_told() -
     assert detect([0, 1]).metric is Metric.ERROR_RATE
     assert detect([0.5, 1.5]).metric is Metric.ABSOLUTE_ERROR
     assert detect([0, 1], metric=Metric.LOG_LOSS).metric is Metric.LOG_LOSS
+
+
+def test_a_metric_of_classes_makes_few_whole_numbers_classes_on_few_rows() -> None:
+    assert detect([0, 1, 2], metric=Metric.LOG_LOSS).task is Task.MULTICLASS
+    assert detect(list(range(21)), metric=Metric.ABSOLUTE_ERROR).task is Task.REGRESSION
 
 
 def test_a_third_class_makes_a_binary_bot_multiclass() -> None:

@@ -13,18 +13,19 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from menace import __version__
 from menace.errors import PackageError
 from menace.model_automation_pipeline import families
 from menace.model_automation_pipeline.evaluation import row_losses
-from menace.model_automation_pipeline.features import FeatureEncoder
-from menace.model_automation_pipeline.target import Target
+from menace.model_automation_pipeline.features import FeatureEncoder, value_text
+from menace.model_automation_pipeline.target import METRICS, Target, numbers, target_column
 from menace.records import Metric, Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     import numpy.typing as npt
     import pandas as pd
 
@@ -88,17 +89,39 @@ class Predictor:
         """
         return self.score(frame)[1]
 
-    def score(self, frame: pd.DataFrame) -> tuple[list[str] | list[float], FloatArray]:
+    def score(
+        self, frame: pd.DataFrame, *, metric: Metric | None = None
+    ) -> tuple[list[str] | list[float], FloatArray]:
         """Predict and score labelled rows at once.
+
+        Parameters
+        ----------
+        frame
+            Labelled rows.
+        metric
+            Units of the losses, where they are not the model's own: a model that was made when its
+            bot's target was taken for something else is scored by what it predicts.
 
         Raises
         ------
         DataError
             If the target's column or a value in it is missing or wrong.
         """
-        truth = self.target.encode(frame)
         raw = self.model.raw(self.encoder.encode(frame))
-        return self._named(raw), row_losses(self.target.metric, truth, raw)
+        predictions = self._named(raw)
+        own, wanted = self.target, metric or self.target.metric
+        if wanted in METRICS[own.task]:
+            return predictions, row_losses(wanted, own.encode(frame), raw)
+        truth = target_column(frame, own.name, bot=None)
+        if own.task is not Task.REGRESSION:
+            return predictions, row_losses(
+                wanted, numbers(truth, own.name, bot=None), _as_numbers(predictions, own.name)
+            )
+        # A quantity stands for the class of the whole number next to it, and is sure of it.
+        classes = [value_text(round(float(number))) for number in predictions]
+        right = [c == value_text(value) for c, value in zip(classes, truth.tolist(), strict=True)]
+        sure = np.column_stack([right, np.logical_not(right)]).astype(np.float64)
+        return predictions, row_losses(wanted, np.zeros(len(sure)), sure)
 
     def _named(self, raw: FloatArray) -> list[str] | list[float]:
         if self.target.task is Task.REGRESSION:
@@ -206,6 +229,12 @@ def load_predictor(files: Mapping[str, bytes]) -> Predictor:
         candidate=candidate,
         manifest=manifest,
     )
+
+
+def _as_numbers(labels: list[str] | list[float], name: str) -> FloatArray:
+    import pandas as pd
+
+    return numbers(pd.Series(labels), name, bot=None)
 
 
 _ANEW = "make the model anew: menace cycle BOT; or go back: menace rollback BOT"

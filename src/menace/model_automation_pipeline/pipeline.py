@@ -52,6 +52,12 @@ class ModelAutomationPipeline:
         self._max_trials = max_trials
         self._cache = predictor_cache.SHARED if cache is None else cache
 
+    def bound_to(self, services: Services) -> ModelAutomationPipeline:
+        """Return a pipeline that runs on ``services`` unless this one has its own."""
+        if self._services is not None:
+            return self
+        return ModelAutomationPipeline(services, max_trials=self._max_trials, cache=self._cache)
+
     def run(self, bot_name: str, energy: int = 1) -> AutomationResult:
         """Improve a bot, and promote the challenger or reject it.
 
@@ -151,7 +157,9 @@ class ModelAutomationPipeline:
         predictions
             Labels as text, or numbers; one for each row.
         losses
-            Shape (rows,), in units of the bot's metric.
+            Shape (rows,), in units of the bot's metric, or of the champion's while the bot's is
+            not fixed: also of a model that was made when its target was taken for
+            something else, so that losses of two models can always be compared.
 
         Raises
         ------
@@ -162,7 +170,8 @@ class ModelAutomationPipeline:
         PackageError
             If the package is damaged.
         """
-        return self.predictor(bot_name, version).score(rows)
+        predictor = self.predictor(bot_name, version)
+        return predictor.score(rows, metric=self._metric(bot_name))
 
     def predictor(self, bot_name: str, version: int) -> Predictor:
         """Load one of the bot's models; the ones used last are kept.
@@ -187,6 +196,17 @@ class ModelAutomationPipeline:
             return load_predictor(services.artifacts.get(model.artifact, model.sha256))
 
         return self._cache.get(model.sha256, load)
+
+    def _metric(self, bot_name: str) -> Metric | None:
+        """Say in which metric models of the bot are compared; ``None``: each in its own."""
+        services = self._resolved()
+        if services is None:
+            return None
+        metric = services.store.bot(bot_name).metric
+        champion = services.store.snapshot(bot_name).champion_version
+        if metric is not None or champion is None:
+            return metric
+        return Metric(services.store.model(bot_name, champion).manifest["metric"])
 
     def _resolved(self) -> Services | None:
         if self._services is None:
@@ -238,8 +258,12 @@ def _stored(
 ) -> AutomationResult:
     """Store the challenger and say what it is expected to earn."""
     bot, store = job.bot, services.store
+    from menace.model_automation_pipeline.target import SURE_ROWS
+
     task, metric = Task(outcome.manifest["task"]), Metric(outcome.manifest["metric"])
-    if bot.task is None or bot.metric is None:
+    fixed = bot.task is not None and bot.metric is not None
+    # What a few rows show is a guess: the next training, on more of them, makes it anew.
+    if not fixed and (bot.task or len(job.window) >= min(SURE_ROWS, bot.window_rows)):
         store.set_task(bot.name, task=bot.task or task, metric=bot.metric or metric)
     artifact, sha256 = services.artifacts.put(bot.name, outcome.files)
     model = store.add_model(

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 MAX_DETECTED_CLASSES = 20
 """A target of whole numbers with more distinct values than this is taken as a quantity."""
 
+ROWS_PER_CLASS = 10
+"""So is one of three or more values on fewer rows per value: a few rows of a count look alike."""
+
+SURE_ROWS = 200
+"""From so many rows on, a task that a window shows is fixed; from fewer it is guessed anew."""
+
 MAX_CLASSES = 200
 """A target with more labels than this in a window is refused."""
 
@@ -60,9 +66,10 @@ class Target:
     def detect(cls, window: pd.DataFrame, bot: BotConfig) -> Target:
         """Find task, metric and labels in a training window, unless the bot's settings say.
 
-        Text, truth values and up to 20 distinct whole numbers are classes (two: ``binary``, more:
-        ``multiclass``); other numbers are a regression. A bot that was ``binary`` becomes
-        ``multiclass`` when its window shows a third class.
+        Text and truth values are classes (two: ``binary``, more: ``multiclass``). So are two
+        distinct whole numbers, and up to 20 of them on at least ten rows each, on average, or on
+        fewer if the bot's metric is one of classes; other numbers are a regression. A bot that was
+        ``binary`` becomes ``multiclass`` when its window shows a third class.
 
         Raises
         ------
@@ -79,7 +86,7 @@ class Target:
                 bot=bot.name,
                 remedy="train on labelled rows only",
             )
-        task = bot.task or _detected_task(series, texts)
+        task = bot.task or _detected_task(series, texts, bot.metric)
         if task is Task.REGRESSION:
             numbers(series, bot.target, bot=bot.name)
         if len(texts) < 2:
@@ -179,10 +186,14 @@ def numbers(series: pd.Series[Any], name: str, *, bot: str | None) -> FloatVecto
     return np.asarray(values, dtype=np.float64)
 
 
-def _detected_task(series: pd.Series[Any], texts: list[str]) -> Task:
+def _detected_task(series: pd.Series[Any], texts: list[str], metric: Metric | None) -> Task:
     few = Task.BINARY if len(texts) <= 2 else Task.MULTICLASS
     if series.dtype.kind not in "iuf":
         return few
     values = series.to_numpy(dtype=np.float64)
     whole = bool((values == np.floor(values)).all()) and bool(np.isfinite(values).all())
-    return few if whole and len(texts) <= MAX_DETECTED_CLASSES else Task.REGRESSION
+    named = metric in METRICS[Task.MULTICLASS]
+    most = (
+        MAX_DETECTED_CLASSES if named else min(MAX_DETECTED_CLASSES, len(series) // ROWS_PER_CLASS)
+    )
+    return few if whole and len(texts) <= max(2, most) else Task.REGRESSION
