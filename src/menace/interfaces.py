@@ -263,7 +263,7 @@ class Store(Protocol):
         ...
 
     def mark_delivered(self, event_ids: Sequence[int]) -> None:
-        """Remember that these events were delivered."""
+        """Forget these events: they were delivered. Their numbers are not given again."""
         ...
 
     def close(self) -> None:

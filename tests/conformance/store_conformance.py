@@ -901,6 +901,19 @@ class StoreConformance:
         assert store.pending_events() == [events[2]]
         assert store.pending_events(bot="beta") == []
 
+    def test_the_number_of_a_delivered_event_never_comes_again(
+        self, store: Store, reopen: Callable[[], Store]
+    ) -> None:
+        numbers: list[int] = []
+        for bot in ("alpha", "beta", "alpha", "alpha", "beta"):
+            store.add_decision(Decision(bot, False, "policy", 3.0))
+            (event,) = store.pending_events()
+            numbers.append(event.event_id or 0)
+            store.mark_delivered([numbers[-1]])
+            store = reopen()
+
+        assert numbers == sorted(set(numbers))
+
     # Several at once
 
     def test_of_two_processes_that_open_a_cycle_one_wins(

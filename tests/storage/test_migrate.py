@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import URL, create_engine
 
 from menace.errors import StoreError
-from menace.records import ModelStatus
+from menace.records import Decision, ModelStatus
 from menace.storage.migrate import HEAD, revisions, upgrade
 from menace.storage.registry import open_store
 from menace.storage.schema import metadata
@@ -34,6 +34,20 @@ FIRST_REVISION_DATA = """
     INSERT INTO models VALUES (1, 3, 'cc', 'alpha/cc', 'champion', 2, 7.0, 2, 1, '{"k": 1}');
     INSERT INTO ledger VALUES (1, 1, 1, 13.0, 1.0, 0.25, 0.5, 2, 1.0);
     INSERT INTO outbox VALUES (1, 1, 'cycle.settled', 13.0, '{}', 0);
+"""
+
+
+SECOND_REVISION_DATA = """
+    INSERT INTO bots VALUES (1, 'scored', '{"name": "scored", "source": null, "target": "y"}');
+    INSERT INTO bots VALUES (2, 'reports', '{"name": "reports", "source": null, "target": "y"}');
+    INSERT INTO bot_state VALUES (1, 1, 1, 1, 0, 0, 1.0, '{}'), (2, 1, 1, 1, 0, 0, 1.0, '{}');
+    INSERT INTO outcomes VALUES (1, 1, 'row-0', 1.0, 'a', 'b', 1.0, 0, 0, NULL, 1);
+    INSERT INTO outcomes VALUES (2, 2, 'p-7', 1.0, 'a', 'b', 1.0, 0, 0, NULL, 1);
+    INSERT INTO models VALUES (2, 1, 'aa', 'reports/aa', 'champion', 1, 5.0, 1, NULL, '{}', NULL);
+    INSERT INTO outbox VALUES (1, 1, 'tick.committed', 1.0, '{}', 1);
+    INSERT INTO outbox VALUES (2, 1, 'tick.committed', 1.0, '{}', 0);
+    INSERT INTO outbox VALUES (3, 2, 'tick.committed', 1.0, '{}', 1);
+    INSERT INTO outbox VALUES (4, 2, 'tick.committed', 1.0, '{}', 1);
 """
 
 
@@ -91,6 +105,24 @@ def test_a_store_of_the_first_revision_is_upgraded_and_keeps_its_data(tmp_path: 
         # What the second revision added is filled in: version 3 replaced 1, for 2 never served.
         assert store.roll_back("alpha", row=3, at=14.0).version == 1
         assert store.model("alpha", 3).status is ModelStatus.ARCHIVED
+
+
+def test_a_store_of_the_second_revision_is_upgraded_and_forgets_delivered_events(
+    tmp_path: Path,
+) -> None:
+    make_database(tmp_path / "menace.db", revision="0002")
+    with closing(sqlite3.connect(tmp_path / "menace.db")) as connection:
+        connection.executescript(SECOND_REVISION_DATA)
+
+    with closing(open_store(STORE_URL, folder=tmp_path)) as store:
+        assert [event.event_id for event in store.pending_events()] == [2]
+        assert store.snapshot("scored").totals.outcomes == 1
+        assert store.snapshot("reports").champion_version == 1
+        store.add_decision(Decision("scored", False, "policy", 2.0))
+        assert [event.event_id for event in store.pending_events()] == [2, 5]
+    with closing(sqlite3.connect(tmp_path / "menace.db")) as connection:
+        kept = connection.execute("SELECT event_id FROM outbox").fetchall()
+    assert kept == [(2,), (4,), (5,)]
 
 
 def test_migrations_lead_to_the_schema_that_the_code_knows(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ import pytest
 
 from conformance.store_conformance import StoreConformance, StoreLocation
 from menace.errors import ConfigError, StoreError
-from menace.records import BotConfig, Decision, LoopState, Outcome
+from menace.records import BotConfig, CycleState, Decision, LoopState, Outcome
+from menace.storage.cycles import last_cycles
 from menace.storage.registry import open_store
 from menace.storage.sql_store import SQLStore
 from menace.storage.sqlite_database import SQLiteDatabase
@@ -231,6 +232,36 @@ def test_a_value_the_driver_cannot_take_is_refused_whole(tmp_path: Path) -> None
 
         assert store.decisions("alpha", last=9) == []
         assert store.cycles("alpha", last=9) == []
+
+
+def test_delivered_events_take_no_room(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.add_bot(ALPHA)
+        for batch in range(5):
+            for k in range(20):
+                store.add_decision(Decision("alpha", False, "policy", float(batch * 20 + k)))
+            store.mark_delivered([event.event_id or 0 for event in store.pending_events()])
+        with closing(sqlite3.connect(tmp_path / "menace.db")) as other:
+            # The newest stays, so that its number is not given again.
+            assert other.execute("SELECT count(*) FROM outbox").fetchall() == [(1,)]
+
+
+def test_finding_the_cycles_that_wait_does_not_look_at_settled_ones(tmp_path: Path) -> None:
+    waiting = (CycleState.PROMOTED, CycleState.REJECTED, CycleState.FAILED)
+    statements: list[str] = []
+    with opened(tmp_path) as store:
+        store.add_bot(ALPHA)
+    with closing(SQLiteDatabase.open(URL, folder=tmp_path)) as database:
+        with database.read() as cursor:
+            cursor.connection.set_trace_callback(statements.append)
+            assert last_cycles(cursor, 1, 100, waiting) == []
+            cursor.connection.set_trace_callback(None)
+        with database.read() as cursor:
+            cursor.execute("EXPLAIN QUERY PLAN " + statements[-1])
+            plan = [row[-1] for row in cursor.fetchall()]
+
+    assert any("INDEX unsettled_cycles (bot_id=?)" in step for step in plan), plan
+    assert not any("TEMP B-TREE" in step for step in plan), plan
 
 
 COMMITS_UNTIL_KILLED = """

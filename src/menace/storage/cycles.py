@@ -30,6 +30,9 @@ _LAST_IN_STATES = (
     _COLUMNS + "WHERE c.bot_id = ? AND c.state IN (?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ORDER BY c.cycle_id DESC LIMIT ?"
 )
+# The condition of the index unsettled_cycles, word for word: few cycles wait, however many there
+# have been.
+_LAST_UNSETTLED = _LAST_IN_STATES.replace(" ORDER", " AND c.state <> 'settled' ORDER")
 _OPEN = (
     "INSERT INTO cycles (bot_id, state, energy, row, started_at, decision_id, attempts,"
     " replaced_version, cpu_seconds, cost_usd, settled_rows, gain_usd, serving_cost_usd, details)"
@@ -121,7 +124,8 @@ def last_cycles(
     else:
         wanted = sorted({str(CycleState(state)) for state in states})
         padding = [wanted[0]] * (len(CycleState) - len(wanted))
-        cursor.execute(_LAST_IN_STATES, (bot_id, *wanted, *padding, last))
+        chosen = _LAST_IN_STATES if CycleState.SETTLED in wanted else _LAST_UNSETTLED
+        cursor.execute(chosen, (bot_id, *wanted, *padding, last))
     return [_cycle(row) for row in reversed(cursor.fetchall())]
 
 

@@ -24,6 +24,9 @@ _PENDING_OF_BOT = (
     " JOIN bots b ON b.bot_id = o.bot_id WHERE o.delivered = 0 AND o.bot_id = ?"
     " ORDER BY o.event_id LIMIT ?"
 )
+_FORGET_DELIVERED = (
+    "DELETE FROM outbox WHERE delivered = 1 AND event_id < (SELECT max(event_id) FROM outbox)"
+)
 
 
 def add_event(cursor: DBAPICursor, bot_id: int, topic: str, at: float, payload: Json) -> None:
@@ -44,7 +47,12 @@ def pending(cursor: DBAPICursor, bot_id: int | None, limit: int) -> list[Event]:
 
 
 def mark_delivered(cursor: DBAPICursor, event_ids: Sequence[int]) -> None:
-    """Remember that these were delivered."""
+    """Forget events that were delivered.
+
+    The newest event of the outbox is kept, marked, until there is a newer one: SQLite gives the
+    number after the highest there is, and an event's number must never come again.
+    """
     cursor.executemany(
         "UPDATE outbox SET delivered = 1 WHERE event_id = ?", [(number,) for number in event_ids]
     )
+    cursor.execute(_FORGET_DELIVERED)

@@ -35,6 +35,8 @@ BIG = BigInteger().with_variant(Integer(), "sqlite")
 CHAMPION = "status = 'champion'"
 UNDER_WAY = "state IN ('decided', 'patching', 'training', 'evaluated')"
 UNDELIVERED = "delivered = 0"
+DELIVERED = "delivered = 1"
+UNSETTLED = "state <> 'settled'"
 
 
 class TextOrNumber(UserDefinedType[Any]):
@@ -73,6 +75,7 @@ bot_state = _table(
     Column("serving_cost_usd", REAL, nullable=False),
     Column("last_outcome_at", REAL),
     Column("loop", Text, nullable=False),
+    Column("reports_outcomes", Integer, nullable=False, server_default="0"),
 )
 
 outcomes = _table(
@@ -155,6 +158,13 @@ cycles = _table(
         sqlite_where=text(UNDER_WAY),
         postgresql_where=text(UNDER_WAY),
     ),
+    Index(
+        "unsettled_cycles",
+        "bot_id",
+        "cycle_id",
+        sqlite_where=text(UNSETTLED),
+        postgresql_where=text(UNSETTLED),
+    ),
 )
 
 models = _table(
@@ -209,9 +219,16 @@ outbox = _table(
     Column("payload", Text, nullable=False),
     Column("delivered", Integer, nullable=False),
     Index(
-        "outbox_undelivered",
+        "outbox_undelivered_by_bot",
+        "bot_id",
         "event_id",
         sqlite_where=text(UNDELIVERED),
         postgresql_where=text(UNDELIVERED),
+    ),
+    Index(
+        "outbox_delivered",
+        "delivered",
+        sqlite_where=text(DELIVERED),
+        postgresql_where=text(DELIVERED),
     ),
 )

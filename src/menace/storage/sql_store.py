@@ -384,7 +384,7 @@ class SQLStore:
             return outbox.pending(cursor, bot_id, check_last(limit))
 
     def mark_delivered(self, event_ids: Sequence[int]) -> None:
-        """Remember that these events were delivered."""
+        """Forget these events: they were delivered."""
         if event_ids:
             with self._database.write() as cursor:
                 outbox.mark_delivered(cursor, event_ids)
