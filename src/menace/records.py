@@ -173,6 +173,7 @@ class IssueKind(StrEnum):
     NULL_RATE = "null_rate"
     ANOMALY = "anomaly"
     WAITING_FOR_LABELS = "waiting_for_labels"
+    DAMAGED_PACKAGE = "damaged_package"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def books(folder: Path) -> dict[str, Any]:
     with Workspace(folder) as workspace:
         store = workspace.store
         cycles = store.cycles("alpha", last=100)
-        state = EngineState.load(folder / "state" / "alpha.engine.json", alpha=0.1)
+        state = EngineState.load(folder / "state" / "alpha.engine.json", bot="alpha", alpha=0.1)
         policy = SelfImprovementPolicy.load(folder / "state" / "alpha.policy.json")
         return {
             "cycles": [(c.row, c.state, c.outcome, c.version, c.gain_usd) for c in cycles],
@@ -82,7 +82,7 @@ def test_what_a_killed_process_leaves_is_whole(runs: Path, kill_at: int) -> None
         assert entries == {cycle.cycle_id: 1 for cycle in settled}
     state = folder / "state" / "alpha.engine.json"
     if state.exists():
-        EngineState.load(state, alpha=0.1)
+        EngineState.load(state, bot="alpha", alpha=0.1)
 
 
 @pytest.mark.parametrize("kill_at", KILLS)

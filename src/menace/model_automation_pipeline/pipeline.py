@@ -246,11 +246,19 @@ def _read_window(services: Services, bot: BotConfig, snapshot: BotSnapshot) -> p
     position = snapshot.loop.position
     if bot.source is None or position is None:
         return None
-    # Rows whose label was given up lie in the source, but not in the window.
-    given_up = max(position.row - snapshot.loop.labelled_rows, 0)
-    first = position.row - bot.window_rows - min(given_up, bot.window_rows)
-    start = services.store.mark_before(bot.name, first)
-    return services.rows_of(bot).read_window(start, position, rows=bot.window_rows)
+    rows, look_back = services.rows_of(bot), bot.window_rows
+    wanted = min(bot.window_rows, snapshot.loop.labelled_rows)
+    start = services.store.mark_before(bot.name, position.row - look_back)
+    window = rows.read_window(start, position, rows=bot.window_rows)
+    # Rows whose label was given up lie in the source, but not in the window. Each look back is
+    # twice as long as the one before, so that all of them together cost little more than the last.
+    while len(window) < wanted and start is not None:
+        look_back *= 2
+        earlier = services.store.mark_before(bot.name, position.row - look_back)
+        if earlier != start:
+            start = earlier
+            window = rows.read_window(start, position, rows=bot.window_rows)
+    return window
 
 
 def _stored(

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from menace.errors import MenaceError
+from menace.errors import MenaceError, PipelineError
 from menace.interfaces import StagedPipeline
 from menace.records import AutomationResult, CycleState, Package
 from menace.self_improvement_policy.staleness import StalenessEstimator
@@ -30,6 +31,9 @@ UNFINISHED = (
 MOST_ATTEMPTS = 2
 """A training that was cut short is tried once more; a second cut marks the cycle failed."""
 
+OWN_STATUSES = ("promoted", "rejected", "failed", "no_data")
+"""What a pipeline that deploys by itself may report."""
+
 COST_ALPHA = 0.3
 """Weight of the newest cycle in the expected cycle cost."""
 
@@ -44,8 +48,10 @@ class CodePatcher(Protocol):
 
 
 def row_of(snapshot: BotSnapshot) -> int:
-    """How many source rows are visible to the bot: its own clock."""
-    return snapshot.loop.position.row if snapshot.loop.position is not None else 0
+    """Count the rows that are visible to the bot, its own clock; its outcomes without a source."""
+    if snapshot.loop.position is not None:
+        return snapshot.loop.position.row
+    return snapshot.totals.outcomes
 
 
 class CycleRunner:
@@ -111,7 +117,8 @@ class CycleRunner:
             return self._conclude(bot, cycle, _recorded_result(cycle))
         except Exception as error:
             logger.exception("bot %s: cycle %d failed", bot.name, cycle.cycle_id)
-            return self._fail(bot, cycle.cycle_id, error)
+            failed = self._services.store.cycle(cycle.cycle_id)
+            return self._fail(bot, failed, f"{type(error).__name__}: {error}")
 
     def _note_begin(self, bot: BotConfig, cycle: Cycle) -> None:
         """Remember where the last cycle began; it answers the issues that were open."""
@@ -144,17 +151,20 @@ class CycleRunner:
                 remedy="look for what kills the process (memory?), then: menace cycle " + bot.name,
             )
         cycle = self._advance(cycle, CycleState.TRAINING, attempts=cycle.attempts + 1)
+        staged = isinstance(self._pipeline, StagedPipeline)
         if isinstance(self._pipeline, StagedPipeline):
             result = self._pipeline.improve(bot.name, energy=cycle.energy, cycle_id=cycle.cycle_id)
         else:
-            result = self._pipeline.run(bot.name, energy=cycle.energy)
+            result = _own_result(bot, self._pipeline.run(bot.name, energy=cycle.energy))
         if result.status == "failed":
-            raise MenaceError(result.error or result.message or "the pipeline failed", bot=bot.name)
+            why = result.error or result.message or "the pipeline says that it failed"
+            return self._fail(bot, cycle, why, result)
         cycle = self._advance(
             cycle,
             CycleState.EVALUATED,
             replaced_version=self._services.store.snapshot(bot.name).champion_version,
-            version=result.package.version if result.package else None,
+            # Only a staged pipeline's models lie here, where they can be scored and served again.
+            version=result.package.version if staged and result.package else None,
             cpu_seconds=result.cpu_seconds,
             cost_usd=result.cost_usd,
             details={
@@ -196,10 +206,10 @@ class CycleRunner:
         loop = store.snapshot(bot.name).loop
         if loop.costed_cycle_id >= cycle.cycle_id:
             return  # noted before a restart
-        search = (cycle.energy - 1) * bot.seconds_per_energy * bot.economics.cpu_second_usd
-        refit_usd = max(0.0, cycle.cost_usd - search)
-        known = loop.cycle_cost_usd
-        cost = refit_usd if known is None else known + COST_ALPHA * (refit_usd - known)
+        cost = loop.cycle_cost_usd
+        # What a search costs says little of a refit; what made no model says nothing.
+        if cycle.energy == 1 and (cycle.version is not None or cycle.cost_usd > 0):
+            cost = cycle.cost_usd if cost is None else cost + COST_ALPHA * (cycle.cost_usd - cost)
         estimator = StalenessEstimator.from_json(loop.staleness)
         if not accepted:
             estimator.cycle_rejected()
@@ -214,12 +224,15 @@ class CycleRunner:
             ),
         )
 
-    def _fail(self, bot: BotConfig, cycle_id: int, error: Exception) -> AutomationResult:
-        cycle = self._services.store.cycle(cycle_id)
+    def _fail(
+        self, bot: BotConfig, cycle: Cycle, why: str, result: AutomationResult | None = None
+    ) -> AutomationResult:
+        """Mark the cycle failed; what it is known to have cost goes to the ledger all the same."""
         if cycle.state in UNFINISHED:
-            cycle = self._advance(
-                cycle, CycleState.FAILED, error=f"{type(error).__name__}: {error}", outcome="failed"
-            )
+            spent = {}
+            if result is not None:
+                spent = {"cpu_seconds": result.cpu_seconds, "cost_usd": result.cost_usd}
+            cycle = self._advance(cycle, CycleState.FAILED, error=why, outcome="failed", **spent)
             loop = self._services.store.snapshot(bot.name).loop
             self._services.store.save_loop(
                 bot.name, dataclasses.replace(loop, failures=loop.failures + 1)
@@ -228,11 +241,11 @@ class CycleRunner:
             status="failed",
             bot=bot.name,
             energy=cycle.energy,
-            cycle_id=cycle_id,
+            cycle_id=cycle.cycle_id,
             cpu_seconds=cycle.cpu_seconds,
             cost_usd=cycle.cost_usd,
-            message=f"cycle {cycle_id} failed; the champion keeps serving",
-            error=f"{type(error).__name__}: {error}",
+            message=f"cycle {cycle.cycle_id} failed; the champion keeps serving",
+            error=why,
         )
 
     def _advance(self, cycle: Cycle, state: CycleState, **changes: object) -> Cycle:
@@ -251,6 +264,36 @@ class CycleRunner:
         return dataclasses.replace(
             result, status=status, bot=bot.name, energy=cycle.energy, cycle_id=cycle.cycle_id
         )
+
+
+def _own_result(bot: BotConfig, result: AutomationResult) -> AutomationResult:
+    """Check what a pipeline of the user's own reports.
+
+    Raises
+    ------
+    PipelineError
+        If it is not a result, its status is unknown, or a figure in it is not finite.
+    """
+    if not isinstance(result, AutomationResult) or result.status not in OWN_STATUSES:
+        found = getattr(result, "status", type(result).__name__)
+        raise PipelineError(
+            f"the pipeline returned {found!r}.",
+            bot=bot.name,
+            remedy=f"return an AutomationResult with a status of {', '.join(OWN_STATUSES)}",
+        )
+    roi = None if result.roi is None else float(result.roi)
+    checked = dataclasses.replace(
+        result, roi=roi, cost_usd=float(result.cost_usd), cpu_seconds=float(result.cpu_seconds)
+    )
+    for name in ("roi", "cost_usd", "cpu_seconds"):
+        value = getattr(checked, name)
+        if value is not None and not math.isfinite(value):
+            raise PipelineError(
+                f"the pipeline returned {name} = {value}.",
+                bot=bot.name,
+                remedy="return finite numbers; roi may be None",
+            )
+    return checked
 
 
 def _recorded_result(cycle: Cycle) -> AutomationResult:

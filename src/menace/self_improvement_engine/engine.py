@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -25,6 +26,7 @@ from menace.self_improvement_engine.trigger import Situation, assess, judge
 
 if TYPE_CHECKING:
     import asyncio
+    from contextlib import AbstractContextManager
 
     from menace.data_bot import DataBot
     from menace.interfaces import (
@@ -131,8 +133,10 @@ class SelfImprovementEngine:
         self._state_path = Path(state_path) if state_path is not None else None
         self._state: EngineState | None = None
         if self._state_path is not None:
-            self._state = EngineState.load(self._state_path, alpha=roi_ema_alpha)
+            self._state = EngineState.load(self._state_path, bot=bot_name, alpha=roi_ema_alpha)
         self._organs: Organs | None = None
+        # One call at a time: two threads of one process share the lease's owner.
+        self._turn = threading.RLock()
         self._requested = False
         self._warned = False
         self._task: asyncio.Task[None] | None = None
@@ -157,8 +161,13 @@ class SelfImprovementEngine:
         """Ask for a cycle at the next decision, whatever the policy says."""
         self._requested = True
 
-    def _should_trigger(self) -> Decision:
+    def _should_trigger(self, energy: int | None = None) -> Decision:
         """Decide whether a cycle is worth its cost now. The decision is stored, also a no.
+
+        Parameters
+        ----------
+        energy
+            Budget that the caller has in mind, 1..100.
 
         Returns
         -------
@@ -172,8 +181,9 @@ class SelfImprovementEngine:
         """
         organs = self._wired()
         if organs is None:
-            return Decision(self.bot_name, True, "no workspace here", time.time())
-        situation = self._situation(organs, energy=1)
+            return Decision(self.bot_name, True, "no such bot here", time.time())
+        budget = self._budget(organs, energy, asked_for=self._requested)
+        situation = self._situation(organs, energy=int(budget["energy"]))
         run, reason = judge(
             organs.bot,
             situation,
@@ -182,10 +192,10 @@ class SelfImprovementEngine:
             interval=self.interval,
             issue_severity=organs.services.settings.issue_severity,
             learns=organs.bot.source is not None or not organs.tabular,
+            staged=organs.staged,
         )
-        decision = Decision(
-            self.bot_name, run, reason, organs.services.clock.now(), situation.inputs()
-        )
+        inputs = {**situation.inputs(), "budget": budget}
+        decision = Decision(self.bot_name, run, reason, organs.services.clock.now(), inputs)
         number = organs.services.store.add_decision(decision)
         return dataclasses.replace(decision, decision_id=number)
 
@@ -213,17 +223,17 @@ class SelfImprovementEngine:
         CycleConflictError
             If another process cares for the bot at this moment.
         """
-        validated_energy(energy)
+        energy = validated_energy(energy, bot=self.bot_name)
         organs = self._wired()
         if organs is None:
             return self._no_data(energy)
-        with self._lease(organs, energy) as held:
+        with self._turn, self._lease(organs) as held:
             self._check_held(held)
             resumed = self._take_in(organs, partial=True)
             if resumed is not None:
                 return resumed
             self._requested = True
-            return self._run(organs, self._should_trigger(), energy)
+            return self._run(organs, self._should_trigger(energy))
 
     def tick(self, energy: int | None = None) -> tuple[Decision, AutomationResult | None]:
         """Take new rows in, settle what is due, decide, and run a cycle if that pays.
@@ -244,19 +254,19 @@ class SelfImprovementEngine:
             As :meth:`run_cycle`.
         """
         if energy is not None:
-            validated_energy(energy)
+            energy = validated_energy(energy, bot=self.bot_name)
         organs = self._wired()
         if organs is None:
             return self._should_trigger(), self._no_data(energy or 1)
-        with self._lease(organs, energy or 1) as held:
+        with self._turn, self._lease(organs) as held:
             if not held:
                 now = organs.services.clock.now()
                 return Decision(self.bot_name, False, "another process cares for it", now), None
             resumed = self._take_in(organs, partial=False)
-            decision = self._should_trigger()
+            decision = self._should_trigger(energy)
             if not decision:
                 return decision, resumed
-            return decision, self._run(organs, decision, energy)
+            return decision, self._run(organs, decision)
 
     def roll_back(self, *, to: int | None = None) -> ModelVersion:
         """Let a former champion serve again, at no training cost.
@@ -280,7 +290,7 @@ class SelfImprovementEngine:
         organs = self._wired()
         if organs is None:
             raise UnknownBotError("there is no such bot here.", bot=self.bot_name)
-        with self._lease(organs, energy=1) as held:
+        with self._turn, self._lease(organs) as held:
             self._check_held(held)
             version = organs.settler.roll_back(organs.bot, to=to)
             organs.settler.settle_due(organs.bot)
@@ -295,7 +305,12 @@ class SelfImprovementEngine:
             return
         now = organs.services.clock.now()
         inputs = {"error": f"{type(error).__name__}: {error}"}
-        organs.services.store.add_decision(Decision(self.bot_name, False, "failed", now, inputs))
+        try:
+            organs.services.store.add_decision(
+                Decision(self.bot_name, False, "failed", now, inputs)
+            )
+        except MenaceError as unwritable:
+            logger.error("bot %s: its failure could not be stored: %s", self.bot_name, unwritable)
 
     async def schedule(self) -> asyncio.Task[None]:
         """Begin to tick in the background, every ``poll_seconds``; returns the task.
@@ -323,10 +338,11 @@ class SelfImprovementEngine:
         import asyncio
 
         while not stop.is_set():
-            try:
-                await asyncio.to_thread(self.tick)
-            except MenaceError as error:
-                logger.error("bot %s: %s", self.bot_name, error)
+            looking = asyncio.ensure_future(asyncio.to_thread(self.tick))
+            await asyncio.wait({looking})
+            error = looking.exception()
+            if isinstance(error, Exception):
+                logger.error("bot %s: %s", self.bot_name, error, exc_info=error)
                 self.record_failure(error)
             organs = self._organs
             pause = organs.services.settings.poll_seconds if organs is not None else 60.0
@@ -346,12 +362,12 @@ class SelfImprovementEngine:
         organs.deliver_events()
         return resumed
 
-    def _run(self, organs: Organs, decision: Decision, energy: int | None) -> AutomationResult:
+    def _run(self, organs: Organs, decision: Decision) -> AutomationResult:
         self._requested = False
+        budget = decision.inputs["budget"]
         labelled_rows = organs.services.store.snapshot(self.bot_name).loop.labelled_rows
         if organs.tabular and labelled_rows == 0:
-            return self._no_data(energy or 1, organs.bot)
-        budget = self._budget(organs, decision, energy)
+            return self._no_data(int(budget["energy"]), organs.bot)
         state = self._engine_state()
         state.last_cycle_at = organs.services.clock.now()
         details: Json = {
@@ -368,14 +384,15 @@ class SelfImprovementEngine:
         organs.deliver_events()
         return result
 
-    def _budget(self, organs: Organs, decision: Decision, energy: int | None) -> Json:
-        """Energy of the cycle with every factor; a number that somebody asked for stands."""
-        if energy is not None or self.capital_bot is None:
-            return {"energy": energy or 1, "asked_for": energy is not None}
+    def _budget(self, organs: Organs, energy: int | None, *, asked_for: bool) -> Json:
+        """Energy of the cycle with every factor; a number that a person asked for stands."""
+        if asked_for or self.capital_bot is None:
+            return {"energy": energy or 1, "asked_for": asked_for}
         roi = self._engine_state().roi
         budget = EnergyBudget().energy(
             energy_score=self._energy_score(organs),
-            predicted=float(decision.inputs.get("policy_score", 0.0)),
+            energy=energy,
+            predicted=self._situation(organs, energy=1).policy_score,
             short_term_mean=roi.short_term_mean(5),
             ema=roi.ema,
         )
@@ -421,13 +438,12 @@ class SelfImprovementEngine:
             organs.policy.save(organs.policy_path)
         state.save(organs.state_path)
 
-    def _lease(self, organs: Organs, energy: int) -> Any:
-        settings = organs.services.settings
+    def _lease(self, organs: Organs) -> AbstractContextManager[bool]:
         return lease(
             organs.services.store,
             self.bot_name,
             owner=organs.owner,
-            seconds=settings.lease_seconds + 10.0 * energy * organs.bot.seconds_per_energy,
+            seconds=organs.services.settings.lease_seconds,
             clock=organs.services.clock,
         )
 
@@ -443,16 +459,17 @@ class SelfImprovementEngine:
         if self._state is None:
             organs = self._wired()
             if organs is None:
-                return EngineState.load(None, alpha=self._alpha)
-            self._state = EngineState.load(organs.state_path, alpha=self._alpha)
+                return EngineState.load(None, bot=self.bot_name, alpha=self._alpha)
+            self._state = EngineState.load(organs.state_path, bot=self.bot_name, alpha=self._alpha)
             if organs.state_path is None:
                 organs.learner.recall(self.bot_name, self._state)
         return self._state
 
     def _no_data(self, energy: int, bot: BotConfig | None = None) -> AutomationResult:
+        first = "" if self._services() is not None else "menace init && "
         message = (
             f"bot {self.bot_name!r} has no data; add some with: "
-            f"menace init && menace bot add {self.bot_name} --source FILE --target COLUMN"
+            f"{first}menace bot add {self.bot_name} --source FILE --target COLUMN"
         )
         if bot is not None and bot.source is None:
             message = (

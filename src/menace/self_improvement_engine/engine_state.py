@@ -23,6 +23,8 @@ class EngineState:
 
     Attributes
     ----------
+    bot
+        Whose state it is.
     roi
         The last 1,000 ROI deltas and their EMA, dimensionless.
     last_cycle_at
@@ -33,27 +35,36 @@ class EngineState:
         nothing twice.
     """
 
+    bot: str
     roi: RoiTracker = field(default_factory=RoiTracker)
     last_cycle_at: float | None = None
     ledger_id: int = 0
 
     @classmethod
-    def load(cls, path: Path | None, *, alpha: float) -> EngineState:
+    def load(cls, path: Path | None, *, bot: str, alpha: float) -> EngineState:
         """Read the file, or begin afresh if there is none.
 
         Raises
         ------
         StateFileError
-            If the file is torn, foreign or newer; it is never reset silently.
+            If the file is torn, foreign (of another bot, too) or newer; it is never reset
+            silently.
         """
         data = read_state(path, kind=KIND, version=VERSION) if path is not None else None
         if data is None:
-            return cls(roi=RoiTracker(alpha=alpha))
+            return cls(bot, roi=RoiTracker(alpha=alpha))
+        if data.get("bot") != bot:
+            raise StateFileError(
+                f"the state file {path} is that of bot {data.get('bot')!r}.",
+                bot=bot,
+                remedy="give every bot a state_path of its own",
+            )
         try:
             deltas = [float(delta) for delta in data["roi_deltas"]]
             ema = None if data["roi_delta_ema"] is None else float(data["roi_delta_ema"])
             at = data["last_cycle_at"]
             return cls(
+                bot,
                 roi=RoiTracker(alpha=alpha, deltas=deltas, ema=ema),
                 last_cycle_at=None if at is None else datetime.fromisoformat(at).timestamp(),
                 ledger_id=int(data["ledger_id"]),
@@ -73,6 +84,7 @@ class EngineState:
             kind=KIND,
             version=VERSION,
             data={
+                "bot": self.bot,
                 "roi_deltas": list(self.roi.deltas),
                 "roi_delta_ema": self.roi.ema,
                 "last_cycle_at": iso_utc(self.last_cycle_at),

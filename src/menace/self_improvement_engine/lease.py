@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from menace.errors import MenaceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from menace.interfaces import Clock, Store
+
+logger = logging.getLogger(__name__)
 
 
 def process_identity() -> str:
@@ -34,8 +40,9 @@ def is_dead_neighbour(owner: str) -> bool:
 def lease(store: Store, bot: str, *, owner: str, seconds: float, clock: Clock) -> Iterator[bool]:
     """Hold the bot's lease inside the block; yields False if somebody else holds it.
 
-    A lease whose holder was killed on this host is taken over at once; one from another host after
-    it has run out.
+    While the block runs, the lease is renewed three times per ``seconds``, however long it takes. A
+    lease whose holder was killed on this host is taken over at once; one from another host after it
+    has run out.
     """
     held = store.acquire_lease(bot, owner=owner, seconds=seconds, now=clock.now())
     if not held:
@@ -43,11 +50,27 @@ def lease(store: Store, bot: str, *, owner: str, seconds: float, clock: Clock) -
         if holder is not None and is_dead_neighbour(holder):
             store.release_lease(bot, owner=holder)
             held = store.acquire_lease(bot, owner=owner, seconds=seconds, now=clock.now())
+    if not held:
+        yield False
+        return
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(seconds / 3):
+            try:
+                store.acquire_lease(bot, owner=owner, seconds=seconds, now=clock.now())
+            except MenaceError as error:
+                # Two more chances before it runs out; the cycle's steps are guarded besides.
+                logger.warning("bot %s: its lease could not be renewed: %s", bot, error)
+
+    renewing = threading.Thread(target=renew, name=f"menace lease {bot}", daemon=True)
+    renewing.start()
     try:
-        yield held
+        yield True
     finally:
-        if held:
-            store.release_lease(bot, owner=owner)
+        done.set()
+        renewing.join()
+        store.release_lease(bot, owner=owner)
 
 
 def _start_of(pid: int) -> str:

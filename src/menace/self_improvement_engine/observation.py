@@ -7,11 +7,13 @@ rollback counterfactual: no before-and-after comparison, which would mistake dri
 from __future__ import annotations
 
 import dataclasses
+import logging
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING
 
 from menace.diagnostic_manager import column_kinds, null_rate_issues, null_rates, schema_issues
+from menace.errors import PackageError
 from menace.interfaces import StagedPipeline
 from menace.records import (
     CycleState,
@@ -23,6 +25,7 @@ from menace.records import (
     SettlementProgress,
     Tick,
 )
+from menace.self_improvement_engine.cycle import row_of
 from menace.self_improvement_policy.staleness import StalenessEstimator
 
 if TYPE_CHECKING:
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
     from menace.interfaces import LabelledBatch, LabelledRows, Pipeline, Services
     from menace.records import BotConfig, BotSnapshot, LoopState
+
+logger = logging.getLogger(__name__)
 
 LOSS = "loss"
 """Name of the metric sample that keeps a model's mean loss on a tick's rows."""
@@ -113,9 +118,9 @@ class Observer:
 
     def _tick(self, bot: BotConfig, snapshot: BotSnapshot, batch: LabelledBatch) -> Tick:
         at = self._services.clock.now()
-        scored = self._score(bot, snapshot, batch.frame)
-        loop = self._advanced(bot, snapshot.loop, batch)
-        if scored:
+        scored, damaged = self._score(bot, snapshot, batch.frame)
+        loop = self._advanced(bot, snapshot.loop, batch, damaged)
+        if snapshot.champion_version in scored:
             loop = self._with_staleness(bot, snapshot, loop, scored)
         champion = snapshot.champion_version
         outcomes: tuple[Outcome, ...] = ()
@@ -138,20 +143,34 @@ class Observer:
 
     def _score(
         self, bot: BotConfig, snapshot: BotSnapshot, frame: pd.DataFrame
-    ) -> dict[int, Scored]:
+    ) -> tuple[dict[int, Scored], list[Issue]]:
         if snapshot.champion_version is None or not isinstance(self._pipeline, StagedPipeline):
-            return {}
+            return {}, []
         if len(frame) == 0:
-            return {}
+            return {}, []
+        scored, damaged = {}, []
+        for version in self._wanted(bot, snapshot.champion_version):
+            try:
+                scored[version] = Scored(*self._pipeline.score(bot.name, version, frame))
+            except PackageError as error:
+                # One lost file must not stop the bot: without its champion a tick has no outcomes,
+                # and the issue calls for a cycle, which makes the model anew.
+                logger.error("bot %s: version %d is out: %s", bot.name, version, error)
+                severe = 1.0 if version == snapshot.champion_version else 0.5
+                evidence = {"version": version, "error": error.message}
+                damaged.append(
+                    Issue(bot.name, IssueKind.DAMAGED_PACKAGE, severe, evidence, row_of(snapshot))
+                )
+        return scored, damaged
+
+    def _wanted(self, bot: BotConfig, champion: int) -> list[int]:
+        """Choose the versions to score: champion, archive, and what waits for its settlement."""
+        store = self._services.store
         keep = 1 + self._services.settings.archive_models
-        versions = [
-            model.version
-            for model in self._services.store.models(bot.name, last=keep, served_only=True)
-        ]
-        wanted = dict.fromkeys([snapshot.champion_version, *reversed(versions)])
-        return {
-            version: Scored(*self._pipeline.score(bot.name, version, frame)) for version in wanted
-        }
+        served = [model.version for model in store.models(bot.name, last=keep, served_only=True)]
+        waiting = store.cycles(bot.name, last=100, states=(CycleState.PROMOTED,))
+        compared = [v for c in waiting for v in (c.version, c.replaced_version) if v is not None]
+        return list(dict.fromkeys([champion, *compared, *reversed(served)]))
 
     def _progress(
         self, bot: BotConfig, scored: dict[int, Scored]
@@ -185,7 +204,9 @@ class Observer:
         )
         return dataclasses.replace(loop, staleness=estimator.to_json())
 
-    def _advanced(self, bot: BotConfig, loop: LoopState, batch: LabelledBatch) -> LoopState:
+    def _advanced(
+        self, bot: BotConfig, loop: LoopState, batch: LabelledBatch, damaged: list[Issue]
+    ) -> LoopState:
         """Move the position on and note what changed in the columns."""
         frame, row = batch.frame, batch.position.row
         kinds, rates = column_kinds(frame), null_rates(frame)
@@ -193,7 +214,7 @@ class Observer:
         if loop.columns and len(frame):
             issues += schema_issues(bot.name, loop.columns, kinds, row)
             issues += null_rate_issues(bot.name, loop.null_rates, rates, row, rows=len(frame))
-        issues += _waiting_issue(bot.name, batch)
+        issues += [*_waiting_issue(bot.name, batch), *damaged]
         smoothed = {
             name: rate + (1 - NULL_RATE_ALPHA) * (loop.null_rates.get(name, rate) - rate)
             for name, rate in rates.items()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from menace.diagnostic_manager import DiagnosticManager
+from menace.interfaces import StagedPipeline
 from menace.self_improvement_engine.cycle import CodePatcher, CycleRunner
 from menace.self_improvement_engine.learning import Learner
 from menace.self_improvement_engine.lease import process_identity
@@ -36,6 +37,8 @@ class Organs:
         Who holds the bot's lease: this process and this engine.
     tabular
         Whether the pipeline is the built-in one, which needs labelled rows.
+    staged
+        Whether the pipeline leaves models that can be scored and served again.
     issues, diagnosed_outcomes
         The last diagnosis, and how many outcomes it saw.
     """
@@ -52,6 +55,7 @@ class Organs:
     learner: Learner
     owner: str
     tabular: bool
+    staged: bool
     issues: tuple[Issue, ...] = ()
     diagnosed_outcomes: int = -1
 
@@ -68,6 +72,8 @@ class Organs:
         from menace.model_automation_pipeline import ModelAutomationPipeline
 
         pipeline = engine.pipeline or ModelAutomationPipeline(services)
+        if isinstance(pipeline, ModelAutomationPipeline):
+            pipeline = pipeline.bound_to(services)
         folder = services.state_folder
         policy, policy_path = _policy(engine, bot, folder)
         if state_path is None and folder is not None:
@@ -88,6 +94,7 @@ class Organs:
             ),
             owner=f"{process_identity()}/{next(_instances)}",
             tabular=isinstance(pipeline, ModelAutomationPipeline),
+            staged=isinstance(pipeline, StagedPipeline),
         )
 
     def diagnosed(self, outcomes: int) -> tuple[Issue, ...]:

@@ -147,7 +147,10 @@ class ImprovementEngineRegistry:
         """Stop all schedules; cycles that are under way finish first."""
         import asyncio
 
-        await asyncio.gather(*(engine.shutdown_schedule() for engine in self._engines.values()))
+        stopping = (engine.shutdown_schedule() for engine in self._engines.values())
+        for outcome in await asyncio.gather(*stopping, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                logger.error("a schedule ended with: %s", outcome, exc_info=outcome)
 
     def _collected(
         self, name: str, future: Future[Ticked | None]

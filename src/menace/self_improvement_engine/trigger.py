@@ -24,6 +24,7 @@ FIRST_MODEL_ROWS = 20
 """Fewer labelled rows than this make no model."""
 
 LONGEST_COOLING_TICKS = 64
+FORGIVING_TICKS = 32.0
 WATCHED_ONLY = "watched only: it has no source to learn from"
 SHORT_TERM_CYCLES = 5
 
@@ -106,7 +107,7 @@ def assess(
     drift = max((i.severity for i in issues if i.kind.value == "drift"), default=0.0)
     short_mean = roi.short_term_mean(SHORT_TERM_CYCLES)
     state = state_of(
-        debt_ratio=debt_usd / cost_usd if cost_usd > 0 else math.copysign(math.inf, debt_usd),
+        debt_ratio=_ratio(debt_usd, cost_usd),
         age_ticks=staleness.age_ticks,
         drift_severity=drift,
         short_mean=short_mean,
@@ -131,6 +132,13 @@ def assess(
     )
 
 
+def _ratio(debt_usd: float, cost_usd: float) -> float:
+    """Debt in units of the cycle's cost; any debt is too much where a cycle costs nothing."""
+    if cost_usd > 0:
+        return debt_usd / cost_usd
+    return math.inf if debt_usd > 0 else 0.0
+
+
 def expected_cost_usd(bot: BotConfig, refit_usd: float | None, energy: int) -> float:
     """Cost of a cycle: the refit as it has been, the search as it is budgeted, USD."""
     unit_usd = bot.seconds_per_energy * bot.economics.cpu_second_usd
@@ -147,8 +155,18 @@ def judge(
     interval: float | None,
     issue_severity: float,
     learns: bool = True,
+    staged: bool = True,
 ) -> tuple[bool, str]:
-    """Say whether to run, and who said so; a bot that cannot learn is watched only."""
+    """Say whether to run, and who said so.
+
+    Parameters
+    ----------
+    learns
+        False for a bot that cannot be trained here; it is watched only.
+    staged
+        Whether the pipeline leaves models that can be scored; one that does not never has a
+        champion here, and is asked for a first model only once.
+    """
     loop = situation.snapshot.loop
     if requested:
         return True, "manual request"
@@ -158,16 +176,18 @@ def judge(
     cooling = bot.tick_rows * min(2**loop.failures, LONGEST_COOLING_TICKS)
     if loop.failures and situation.rows_since_cycle < cooling:
         return False, f"cooling down after {loop.failures} failed cycles"
-    if situation.snapshot.champion_version is None and bot.source is not None:
+    begun = loop.last_cycle_row is not None
+    if begun and bot.source is not None and situation.rows_since_cycle <= 0:
+        return False, "nothing new since the last cycle"
+    without_model = situation.snapshot.champion_version is None and (staged or not begun)
+    if without_model and bot.source is not None:
         if loop.labelled_rows >= FIRST_MODEL_ROWS:
             return True, "first model"
         return False, f"waiting for the first {FIRST_MODEL_ROWS} labelled rows"
-    if bot.source is not None and situation.rows_since_cycle <= 0:
-        return False, "nothing new since the last cycle"
     elapsed = situation.seconds_since_cycle
     if interval is not None and (elapsed is None or elapsed >= interval):
         return True, "interval"
-    if policy.decide(situation.state):
+    if policy.decide(situation.state) or _forgiven(bot, situation, policy):
         return True, "policy"
     severe = [
         issue
@@ -179,9 +199,28 @@ def judge(
     return False, "policy"
 
 
+def _forgiven(bot: BotConfig, situation: Situation, policy: SelfImprovementPolicy) -> bool:
+    """Whether what was learned against running has been outlived.
+
+    A policy learns from cycles only: once it has turned against a state it would never hear
+    otherwise. So with the ticks *n* since the last cycle its word fades,
+    ``w·score + (1 − w)·prior`` with ``w = exp(−n / 32)``, and rent-or-buy speaks again.
+    """
+    ticks = situation.rows_since_cycle / bot.tick_rows
+    trust = math.exp(-max(0.0, ticks) / FORGIVING_TICKS)
+    prior = policy.prior_score(situation.state)
+    return prior > 0 and trust * situation.policy_score + (1 - trust) * prior > 0
+
+
 def _muted(bot: BotConfig, situation: Situation, issue: Issue) -> bool:
-    """Whether a cycle has answered the issue, or it is none that a cycle could answer."""
+    """Whether a cycle has answered the issue, or it is none that a cycle could answer.
+
+    Where a debt is known, drift is priced in it already; an alarm that triggered besides cost more
+    than it saved (docs/decision-quality.md).
+    """
     if issue.kind.value in {"waiting_for_labels", "latency"}:
+        return True
+    if issue.kind.value == "drift" and situation.estimate.get("witnesses"):
         return True
     answered = situation.snapshot.loop.last_cycle_row is not None
     return answered and situation.rows_since_cycle < bot.settlement_rows

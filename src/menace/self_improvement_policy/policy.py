@@ -143,6 +143,11 @@ class SelfImprovementPolicy:
         skip, run = self.values(state)
         return run - skip
 
+    def prior_score(self, state: State) -> float:
+        """Q(run) − Q(skip) of the state before anything was learned: rent-or-buy."""
+        skip, run = self._prior(_validated(state))
+        return run - skip
+
     def decide(self, state: State) -> Action:
         """Choose: uniformly with probability ε, else the action of the greater value.
 
@@ -265,8 +270,9 @@ class SelfImprovementPolicy:
 
     def _values(self, state: State) -> tuple[float, float]:
         known = self._table.get(state)
-        if known is not None:
-            return known
+        return self._prior(state) if known is None else known
+
+    def _prior(self, state: State) -> tuple[float, float]:
         excess = debt_centre(state[0]) - 1.0
         return 0.0, self.prior_strength * max(-1.0, min(1.0, excess))
 
