@@ -128,8 +128,15 @@ class Store(Protocol):
         """Read the ``last`` samples of one metric, oldest first."""
         ...
 
-    def add_decision(self, decision: Decision) -> int:
-        """Append a decision and its ``decision.made`` event; returns its id."""
+    def add_decision(self, decision: Decision, *, replacing: int | None = None) -> int:
+        """Append a decision and its ``decision.made`` event; returns its id.
+
+        With ``replacing``, the id of the bot's newest decision, that one gets the new time, reason
+        and inputs instead, without an event, so that asking again and again while nothing moves
+        adds nothing. The decision is appended all the same if ``replacing`` is not the bot's newest
+        (another process has decided meanwhile), if it says run where this one does not or the
+        other way round, or if a cycle rests on it.
+        """
         ...
 
     def decisions(self, bot: str, *, last: int) -> list[Decision]:

@@ -530,6 +530,39 @@ class StoreConformance:
             ("decision.made", numbers[1]),
         ]
 
+    def test_a_decision_that_only_repeats_the_last_one_replaces_it_without_an_event(
+        self, store: Store
+    ) -> None:
+        store.add_decision(Decision("alpha", False, "policy", 1.0, {"debt": 1}))
+        last = store.add_decision(Decision("alpha", False, "policy", 2.0, {"debt": 2}))
+        store.add_decision(Decision("beta", False, "policy", 2.0))
+        before = topics(store)
+
+        again = Decision("alpha", False, "interval", 3.0, {"debt": 3})
+        assert store.add_decision(again, replacing=last) == last
+
+        assert [d.inputs for d in store.decisions("alpha", last=9)] == [{"debt": 1}, {"debt": 3}]
+        assert store.decisions("alpha", last=1) == [dataclasses.replace(again, decision_id=last)]
+        assert topics(store) == before
+
+    def test_a_decision_that_must_stand_is_not_replaced(self, store: Store) -> None:
+        first = store.add_decision(Decision("alpha", False, "first", 1.0))
+        no = store.add_decision(Decision("alpha", False, "no", 2.0))
+        other_bots = store.add_decision(Decision("beta", False, "no", 2.0))
+
+        def reasons() -> list[str]:
+            return [d.reason for d in store.decisions("alpha", last=9)]
+
+        for number in (first, other_bots, 999):
+            added = store.add_decision(Decision("alpha", False, "no", 3.0), replacing=number)
+            assert added > no
+        yes = store.add_decision(Decision("alpha", True, "yes", 4.0), replacing=added)
+        store.open_cycle("alpha", energy=1, row=1, at=4.0, decision_id=yes, details={})
+        store.add_decision(Decision("alpha", True, "again", 5.0), replacing=yes)
+
+        assert reasons() == ["first", "no", "no", "no", "no", "yes", "again"]
+        assert len(store.pending_events(bot="alpha")) == 7 + 1
+
     # Cycles
 
     def test_a_cycle_begins_decided(self, store: Store) -> None:

@@ -50,6 +50,14 @@ _ADD_DECISION = (
     "INSERT INTO decisions (bot_id, run, reason, at, inputs) VALUES (?, ?, ?, ?, ?)"
     " RETURNING decision_id"
 )
+# Only the newest decision is replaced, so only the newest cycle can rest on it.
+_REPLACE_DECISION = (
+    "UPDATE decisions SET reason = ?, at = ?, inputs = ?"
+    " WHERE decision_id = ? AND bot_id = ? AND run = ?"
+    " AND decision_id = (SELECT max(decision_id) FROM decisions WHERE bot_id = ?)"
+    " AND decision_id <> coalesce((SELECT decision_id FROM cycles WHERE bot_id = ?"
+    " ORDER BY cycle_id DESC LIMIT 1), 0)"
+)
 _DECISIONS = (
     "SELECT run, reason, at, inputs, decision_id FROM decisions WHERE bot_id = ?"
     " ORDER BY decision_id DESC LIMIT ?"
@@ -207,12 +215,19 @@ class SQLStore:
             bot_id = self._bot_id(cursor, bot)
             return observations.last_samples(cursor, bot_id, bot, name, check_last(last))
 
-    def add_decision(self, decision: Decision) -> int:
-        """Append a decision and its event; returns its id."""
+    def add_decision(self, decision: Decision, *, replacing: int | None = None) -> int:
+        """Append a decision and its event, or renew the one ``replacing`` names; returns its id."""
         bot, run = decision.bot, bool(decision.run)
         inputs = to_text(decision.inputs, what="the decision's inputs", bot=bot)
         with self._database.write() as cursor:
             bot_id = self._bot_id(cursor, bot)
+            if replacing is not None:
+                what = (decision.reason, decision.at, inputs)
+                cursor.execute(
+                    _REPLACE_DECISION, (*what, replacing, bot_id, int(run), bot_id, bot_id)
+                )
+                if cursor.rowcount == 1:
+                    return replacing
             cursor.execute(_ADD_DECISION, (bot_id, int(run), decision.reason, decision.at, inputs))
             (decision_id,) = cursor.fetchone() or (0,)
             payload = {"decision_id": decision_id, "run": run, "reason": decision.reason}
