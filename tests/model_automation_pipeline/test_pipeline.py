@@ -13,7 +13,7 @@ from menace.execution.process_pool import ProcessPool
 from menace.interfaces import Pipeline, StagedPipeline
 from menace.model_automation_pipeline import AutomationResult, ModelAutomationPipeline
 from menace.model_automation_pipeline.predictor_cache import PredictorCache
-from menace.records import LoopState, Metric, ModelStatus, Task
+from menace.records import LoopState, Metric, ModelStatus, Task, Tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,8 @@ def reveal(workspace: Workspace, bot_name: str = "alpha") -> pd.DataFrame:
     bot, loop = store.bot(bot_name), store.snapshot(bot_name).loop
     batch = services.rows_of(bot).read_new(loop.position, max_rows=100_000)
     seen = loop.labelled_rows + len(batch.frame)
-    store.save_loop(bot_name, LoopState(position=batch.position, labelled_rows=seen))
+    loop = LoopState(position=batch.position, labelled_rows=seen)
+    store.commit_tick(Tick(bot_name, at=0.0, loop=loop, marks=batch.marks))
     return batch.frame
 
 
@@ -115,6 +116,24 @@ def test_the_window_is_the_newest_rows_up_to_the_bots_position(
     result = pipeline.improve("alpha")
     assert result.package is not None
     assert result.package.manifest["training"] == {"first_row": 50, "last_row": 350, "rows": 300}
+
+
+def test_the_window_is_filled_however_sparse_the_labels_are(
+    open_workspace: OpenWorkspace, alpha: Describe, stream: DriftingStream
+) -> None:
+    """One row in a hundred has a label; the window holds 300."""
+    workspace = open_workspace()
+    stream.grow(400)
+    labelled = stream.path.read_text(encoding="utf-8").splitlines(keepends=True)
+    with stream.path.open("w", encoding="utf-8") as file:
+        file.write(labelled[0])
+        for line in labelled[1:]:
+            file.write("0,0,red,\n" * 99 + line)
+    workspace.add_bot(alpha(stream, label_wait_rows=5))
+    reveal(workspace)
+    result = ModelAutomationPipeline(workspace.services).run("alpha")
+    assert result.package is not None
+    assert result.package.manifest["training"]["rows"] == 300
 
 
 def test_rows_after_the_position_change_nothing(
