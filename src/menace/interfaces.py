@@ -204,8 +204,9 @@ class Store(Protocol):
         """Make ``version`` the champion; the old champion becomes archived.
 
         With a ``cycle_id``, the cycle moves from ``evaluated`` to ``promoted`` in the same
-        transaction. Writes a ``model.promoted`` event (and the cycle's). If ``version`` is the
-        champion already, only the cycle moves.
+        transaction, and its ``replaced_version`` becomes the champion that was replaced. Writes a
+        ``model.promoted`` event (and the cycle's). If ``version`` is the champion already, only the
+        cycle moves.
         """
         ...
 
@@ -220,7 +221,9 @@ class Store(Protocol):
     ) -> ModelVersion:
         """Make a former champion serve again: ``to``, or the one before the present champion.
 
-        With a ``cycle_id``, that cycle moves from ``promoted`` to ``rolled_back``. Writes a
+        With a ``cycle_id``, that cycle moves from ``promoted`` to ``rolled_back``. Another cycle of
+        the bot that is under way fails: it was decided against a champion that serves no more, and
+        must not promote over the one that was chosen. Writes a
         ``model.rolled_back`` event. Raises ``UnknownVersionError`` if there is none to go to.
         """
         ...

@@ -293,7 +293,8 @@ class Cycle:
     row
         Labelled rows seen when it was decided.
     replaced_version
-        The champion when the cycle was decided; ``None`` for a bot's first.
+        The champion that its model replaced; until then the one that it would replace. ``None``
+        for a bot's first.
     version
         The challenger, once it exists.
     settled_rows, gain_usd

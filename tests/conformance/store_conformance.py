@@ -812,6 +812,73 @@ class StoreConformance:
             store.roll_back("alpha", to=2, row=20, at=61.0, cycle_id=cycle.cycle_id)
         assert store.snapshot("alpha").champion_version == 1
 
+    def test_a_promoted_cycle_names_the_champion_that_it_really_replaced(
+        self, store: Store
+    ) -> None:
+        for version in (1, 2):
+            add_model(store)
+            store.promote("alpha", version, row=version, at=1.0)
+        cycle = evaluated_cycle(store)
+        assert cycle.replaced_version == 2
+        store.promote("alpha", 1, row=5, at=2.0)
+        model = add_model(store, cycle_id=cycle.cycle_id)
+        store.promote("alpha", model.version, row=11, at=52.0, cycle_id=cycle.cycle_id)
+
+        assert store.cycle(cycle.cycle_id).replaced_version == 1
+        assert store.pending_events()[-1].payload["replaced_version"] == 1
+        assert store.roll_back("alpha", row=12, at=53.0).version == 1
+
+    def test_a_cycle_whose_model_serves_already_names_what_that_model_replaced(
+        self, store: Store
+    ) -> None:
+        add_model(store)
+        store.promote("alpha", 1, row=1, at=1.0)
+        cycle = evaluated_cycle(store)
+        add_model(store, cycle_id=cycle.cycle_id)
+        store.promote("alpha", 2, row=2, at=2.0)
+        store.promote("alpha", 2, row=2, at=3.0, cycle_id=cycle.cycle_id)
+
+        assert store.cycle(cycle.cycle_id).replaced_version == 1
+
+    @pytest.mark.parametrize(
+        "state",
+        [CycleState.DECIDED, CycleState.PATCHING, CycleState.TRAINING, CycleState.EVALUATED],
+    )
+    def test_a_rollback_fails_the_cycle_that_is_under_way(
+        self, store: Store, state: CycleState
+    ) -> None:
+        add_model(store)
+        store.promote("alpha", 1, row=1, at=1.0)
+        promoted = promoted_cycle(store)
+        under_way = open_cycle(store).cycle_id
+        if state is not CycleState.DECIDED:
+            store.advance_cycle(under_way, expected=CycleState.DECIDED, state=state, at=2.0)
+        others = open_cycle(store, "beta")
+        made = add_model(store, cycle_id=under_way)
+
+        store.roll_back("alpha", row=20, at=60.0, cycle_id=promoted.cycle_id)
+
+        failed = store.cycle(under_way)
+        assert (failed.state, failed.outcome, failed.ended_at) == ("failed", "failed", 60.0)
+        assert failed.error == "rolled back by hand while it was under way"
+        assert store.cycle(promoted.cycle_id).state is CycleState.ROLLED_BACK
+        assert store.cycle(others.cycle_id) == others
+        assert topics(store)[-3:] == ["cycle.rolled_back", "cycle.failed", "model.rolled_back"]
+        assert store.snapshot("alpha").open_cycle_id is None
+        with pytest.raises(CycleConflictError, match="is failed, not evaluated"):
+            store.promote("alpha", made.version, row=21, at=61.0, cycle_id=under_way)
+        assert store.snapshot("alpha").champion_version == 1
+
+    def test_a_rollback_that_is_refused_leaves_the_cycle_under_way(self, store: Store) -> None:
+        cycle = open_cycle(store)
+
+        with pytest.raises(UnknownVersionError, match="no former champion"):
+            store.roll_back("alpha", row=20, at=60.0)
+        with pytest.raises(UnknownVersionError, match="no version 9"):
+            store.roll_back("alpha", to=9, row=20, at=60.0)
+
+        assert store.cycle(cycle.cycle_id) == cycle
+
     def test_a_rejected_challenger_leaves_the_champion_serving(self, store: Store) -> None:
         add_model(store)
         store.promote("alpha", 1, row=1, at=1.0)

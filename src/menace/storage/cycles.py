@@ -33,6 +33,10 @@ _LAST_IN_STATES = (
 # The condition of the index unsettled_cycles, word for word: few cycles wait, however many there
 # have been.
 _LAST_UNSETTLED = _LAST_IN_STATES.replace(" ORDER", " AND c.state <> 'settled' ORDER")
+_UNDER_WAY = (
+    "SELECT cycle_id, state FROM cycles WHERE bot_id = ?"
+    " AND state IN ('decided', 'patching', 'training', 'evaluated')"
+)
 _OPEN = (
     "INSERT INTO cycles (bot_id, state, energy, row, started_at, decision_id, attempts,"
     " replaced_version, cpu_seconds, cost_usd, settled_rows, gain_usd, serving_cost_usd, details)"
@@ -166,6 +170,21 @@ def change_cycle(
     cursor.execute(_CHANGE, (after.state.value, *values, details, cycle_id, expected.value))
     _add_cycle_event(cursor, after, at)
     return after
+
+
+def fail_under_way(cursor: DBAPICursor, bot_id: int, *, at: float, error: str) -> None:
+    """Fail the bot's cycle that is under way, if there is one; the schema lets there be one."""
+    cursor.execute(_UNDER_WAY, (bot_id,))
+    found = cursor.fetchone()
+    if found is not None:
+        change_cycle(
+            cursor,
+            found[0],
+            expected=CycleState(found[1]),
+            state=CycleState.FAILED,
+            at=at,
+            changes={"error": error},
+        )
 
 
 def add_progress(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from menace.errors import CycleConflictError, StoreError, UnknownVersionError
 from menace.records import CycleState, ModelStatus, ModelVersion
-from menace.storage.cycles import change_cycle, read_cycle
+from menace.storage.cycles import change_cycle, fail_under_way, read_cycle
 from menace.storage.documents import from_text, to_text
 from menace.storage.outbox import add_event
 
@@ -72,7 +72,7 @@ def promote(
 ) -> ModelVersion:
     """Make ``version`` the champion, moving the cycle to ``promoted`` if there is one."""
     read_model(cursor, bot_id, bot, version)
-    replaced, _ = _champion(cursor, bot_id)
+    replaced, before = _champion(cursor, bot_id)
     if cycle_id is not None:
         _check_cycle(cursor, bot, cycle_id)
         change_cycle(
@@ -81,7 +81,8 @@ def promote(
             expected=CycleState.EVALUATED,
             state=CycleState.PROMOTED,
             at=at,
-            changes={},
+            # Not what the cycle was decided against: a rollback may have come in between.
+            changes={"replaced_version": before if replaced == version else replaced},
         )
     if replaced == version:
         return read_model(cursor, bot_id, bot, version)
@@ -130,6 +131,7 @@ def roll_back(
             at=at,
             changes={},
         )
+    fail_under_way(cursor, bot_id, at=at, error="rolled back by hand while it was under way")
     # The way back is not a way forward: what the target once replaced stays as it was, so that
     # rolling back again goes further back instead of returning to the model just left.
     _crown(cursor, bot_id, target, row)
