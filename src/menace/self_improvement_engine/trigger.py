@@ -222,5 +222,7 @@ def _muted(bot: BotConfig, situation: Situation, issue: Issue) -> bool:
         return True
     if issue.kind.value == "drift" and situation.estimate.get("witnesses"):
         return True
+    if issue.kind.value == "damaged_package":
+        return False  # nothing serves until a cycle has made the model anew
     answered = situation.snapshot.loop.last_cycle_row is not None
     return answered and situation.rows_since_cycle < bot.settlement_rows
