@@ -194,6 +194,20 @@ def test_dropped_columns_are_gone_but_the_time_column_stays() -> None:
     assert list(batch.frame.columns) == ["row", "y", "at"]
 
 
+def test_a_dropped_column_must_be_there_at_the_start_and_may_leave_later() -> None:
+    frame = numbered([1, 2, 3, 4])
+    stream = stream_of(frame, drop=("leak",))
+    with pytest.raises(DataError, match="no column 'leak', which is the dropped column"):
+        stream.read_new(None, max_rows=2)
+    with pytest.raises(DataError, match="'leak'"):
+        stream_of(numbered([None, 1]), drop=("leak",)).read_new(None, max_rows=2)
+    seen = stream_of(frame.assign(leak=0), drop=("leak",)).read_new(None, max_rows=2)
+    later = stream.read_new(seen.position, max_rows=2)
+    assert list(later.frame.columns) == list(seen.frame.columns) == ["row", "y"]
+    window = stream.read_window(None, later.position, rows=4)
+    assert list(window["row"]) == [0, 1, 2, 3]
+
+
 TIMES = {
     "text": ["2024-01-01", "2024-01-01T10:00", "2024-01-01 10:00:00", "2024-01-02T00:00:00.5"],
     "zones": ["2024-01-01T10:00+02:00", "2024-01-01T09:00Z", "2024-01-01T10:00Z", "2024-01-02"],

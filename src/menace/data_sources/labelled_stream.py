@@ -124,9 +124,10 @@ class LabelledStream:
         Raises
         ------
         DataError
-            Naming source and row (counted from 0; for CSV the line too), for a missing target, time
-            or dropped column, a target that is NaN, infinite, or text among numbers, a missing time
-            or one that goes backwards. No position has advanced then.
+            Naming source and row (counted from 0; for CSV the line too), for a missing target or
+            time column (at the start for a missing dropped column too), a target that is NaN,
+            infinite, or text among numbers, a missing time or one that goes backwards. No position
+            has advanced then.
         SourceError
             If the source cannot be read.
         """
@@ -135,8 +136,8 @@ class LabelledStream:
                 f"{max_rows} rows were asked for.", bot=self._bot.name, remedy="ask for 1 or more"
             )
         with self._named():
+            chunks, end, marks, waiting = self._labelled_prefix(position, max_rows)
             begin = position or _START
-            chunks, end, marks, waiting = self._labelled_prefix(begin, max_rows)
             taken = sum(len(chunk.frame) for chunk in chunks)
             frame = self._checked(chunks, last_at)
             given_up = end.row - begin.row - taken
@@ -196,16 +197,18 @@ class LabelledStream:
             position = after
 
     def _labelled_prefix(
-        self, begin: SourcePosition, max_rows: int
+        self, begin: SourcePosition | None, max_rows: int
     ) -> tuple[list[_Chunk], SourcePosition, list[SourcePosition], int | None]:
         """Take rows while all are labelled; behind a missing label, take what a plan allows."""
         chunks: list[_Chunk] = []
         marks: list[SourcePosition] = []
-        position, taken = begin, 0
+        position, taken = begin or _START, 0
         while taken < max_rows:
             size = min(max_rows - taken, MARK_ROWS - position.row % MARK_ROWS)
             frame, after = self._source.read(position, size)
             chunk = self._labelled(frame, position)
+            if begin is None and len(frame.columns):
+                self._check_columns(frame, [("dropped", name) for name in self._bot.drop])
             if len(chunk.frame) < len(frame):
                 plan = self._plan(position, max_rows - taken)
                 position = self._take(position, plan.rows, chunks, marks)
@@ -276,24 +279,24 @@ class LabelledStream:
         rows = np.arange(start.row, start.row + len(frame))
         if len(frame.columns) == 0:
             return _Chunk(frame, rows, start)
-        self._check_columns(frame)
         mask = self._present(frame)
         hidden = [name for name in self._bot.drop if name != self._bot.time]
-        return _Chunk(frame.loc[mask].drop(columns=hidden), rows[mask], start)
+        # A dropped column that has left the source since is one that no model saw anyway.
+        seen = frame.loc[mask].drop(columns=hidden, errors="ignore")
+        return _Chunk(seen, rows[mask], start)
 
     def _present(self, frame: pd.DataFrame) -> np.ndarray:
-        self._check_columns(frame)
-        target = frame[self._bot.target]
+        bot = self._bot
+        wanted = [("target", bot.target)]
+        wanted += [("time", bot.time)] if bot.time is not None else []
+        self._check_columns(frame, wanted)
+        target = frame[bot.target]
         if target.dtype.kind == "O":
             target = without_blanks(target)
         mask: np.ndarray = target.notna().to_numpy(dtype=bool)
         return mask
 
-    def _check_columns(self, frame: pd.DataFrame) -> None:
-        bot = self._bot
-        wanted = [("target", bot.target)]
-        wanted += [("time", bot.time)] if bot.time is not None else []
-        wanted += [("dropped", name) for name in bot.drop]
+    def _check_columns(self, frame: pd.DataFrame, wanted: list[tuple[str, str]]) -> None:
         for role, name in wanted:
             if name not in frame.columns:
                 raise DataError(
