@@ -133,7 +133,12 @@ def _waiting(evidence: Mapping[str, Any]) -> str:
     return f"row {evidence['source_row']:,} has no label yet and holds back the labelled ones after"
 
 
+def _damaged_package(evidence: Mapping[str, Any]) -> str:
+    return f"version {evidence['version']} cannot be loaded: {evidence['error']}"
+
+
 _FINDINGS = {
+    "damaged_package": _damaged_package,
     "drift": _drift,
     "error_rate": _error_rate,
     "latency": _latency,
