@@ -95,7 +95,8 @@ class Store(Protocol):
         """Store outcomes and add them to the running totals.
 
         An outcome whose prediction id is known already is left out. An ``outcomes.observed`` event
-        goes to the outbox when at least one was new.
+        goes to the outbox when at least one was new. From the first one on the bot's snapshot says
+        ``reports_outcomes``; outcomes of a tick do not make it say so.
 
         Returns
         -------

@@ -424,6 +424,9 @@ class BotSnapshot:
         Labelled rows seen when the champion was trained.
     open_cycle_id
         The cycle in ``decided``, ``patching``, ``training`` or ``evaluated``, if there is one.
+    reports_outcomes
+        Whether outcomes were ever reported from outside: the totals are then of those that the bot
+        served, and rows that menace scores itself would be counted a second time.
     """
 
     bot: str
@@ -432,6 +435,7 @@ class BotSnapshot:
     champion_version: int | None
     champion_row: int | None
     open_cycle_id: int | None
+    reports_outcomes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -374,6 +374,23 @@ class StoreConformance:
             {"outcomes": 3},
         )
 
+    def test_a_bot_that_reports_outcomes_is_told_from_one_that_menace_scores(
+        self, store: Store, reopen: Callable[[], Store]
+    ) -> None:
+        store.commit_tick(Tick("alpha", 1.0, LoopState(labelled_rows=5), tuple(outcomes(5))))
+        store.add_outcomes("alpha", [])
+        with pytest.raises(DataError):
+            store.add_outcomes("alpha", outcomes(1, first=9, loss=-1.0))
+        assert not store.snapshot("alpha").reports_outcomes
+
+        store.add_outcomes("alpha", outcomes(3, first=10))
+        store.commit_tick(Tick("alpha", 2.0, LoopState(labelled_rows=6)))
+        store.add_outcomes("alpha", outcomes(3, first=10))
+
+        assert store.snapshot("alpha").reports_outcomes is True
+        assert reopen().snapshot("alpha").reports_outcomes is True
+        assert store.snapshot("beta").reports_outcomes is False
+
     @pytest.mark.parametrize(
         ("changes", "complaint"),
         [

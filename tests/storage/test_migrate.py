@@ -117,6 +117,9 @@ def test_a_store_of_the_second_revision_is_upgraded_and_forgets_delivered_events
     with closing(open_store(STORE_URL, folder=tmp_path)) as store:
         assert [event.event_id for event in store.pending_events()] == [2]
         assert store.snapshot("scored").totals.outcomes == 1
+        # Outcomes that menace scored are named by their row.
+        assert not store.snapshot("scored").reports_outcomes
+        assert store.snapshot("reports").reports_outcomes
         assert store.snapshot("reports").champion_version == 1
         store.add_decision(Decision("scored", False, "policy", 2.0))
         assert [event.event_id for event in store.pending_events()] == [2, 5]

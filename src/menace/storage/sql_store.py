@@ -39,12 +39,16 @@ if TYPE_CHECKING:
 
 _SNAPSHOT = (
     "SELECT s.outcomes, s.loss_sum, s.loss_square_sum, s.value_usd, s.serving_cost_usd,"
-    " s.last_outcome_at, s.loop, m.version, m.row, c.cycle_id"
+    " s.last_outcome_at, s.loop, m.version, m.row, c.cycle_id,"
+    " s.reports_outcomes"
     " FROM bots b JOIN bot_state s ON s.bot_id = b.bot_id"
     " LEFT JOIN models m ON m.bot_id = b.bot_id AND m.status = 'champion'"
     " LEFT JOIN cycles c ON c.bot_id = b.bot_id"
     " AND c.state IN ('decided', 'patching', 'training', 'evaluated')"
     " WHERE b.name = ?"
+)
+_NOTE_REPORTS = (
+    "UPDATE bot_state SET reports_outcomes = 1 WHERE bot_id = ? AND reports_outcomes = 0"
 )
 _ADD_DECISION = (
     "INSERT INTO decisions (bot_id, run, reason, at, inputs) VALUES (?, ?, ?, ?, ?)"
@@ -152,7 +156,16 @@ class SQLStore:
             row = cursor.fetchone()
             if row is None:
                 raise _unknown_bot(cursor, bot)
-        return BotSnapshot(bot, BotTotals(*row[:6]), loop_from_text(row[6]), *row[7:])
+        *totals, loop, version, champion_row, open_cycle_id, reports = row
+        return BotSnapshot(
+            bot,
+            BotTotals(*totals),
+            loop_from_text(loop),
+            version,
+            champion_row,
+            open_cycle_id,
+            reports_outcomes=bool(reports),
+        )
 
     def save_loop(self, bot: str, loop: LoopState) -> None:
         """Replace a bot's loop state."""
@@ -164,6 +177,8 @@ class SQLStore:
         try:
             with self._database.write() as cursor:
                 bot_id = self._bot_id(cursor, bot)
+                if outcomes:
+                    cursor.execute(_NOTE_REPORTS, (bot_id,))
                 return observations.add_outcomes(cursor, bot_id, bot, outcomes)
         except StoreError as error:
             fault = observations.faulty_outcome(bot, outcomes)
