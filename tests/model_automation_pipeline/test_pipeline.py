@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -107,6 +108,28 @@ def test_after_a_drift_the_next_challenger_takes_over(
     assert workspace.store.snapshot("alpha").champion_version == 2
     assert workspace.store.model("alpha", 1).status is ModelStatus.ARCHIVED
     assert result.metrics["search"]["trials"] > 0
+
+
+@pytest.mark.parametrize("damage", ["missing", "torn"])
+def test_a_champion_without_a_sound_package_is_replaced_as_if_there_were_none(
+    workspace: Workspace,
+    pipeline: ModelAutomationPipeline,
+    stream: DriftingStream,
+    caplog: pytest.LogCaptureFixture,
+    damage: str,
+) -> None:
+    pipeline.run("alpha")
+    package = workspace.folder / "models" / workspace.store.model("alpha", 1).artifact
+    if damage == "missing":
+        shutil.rmtree(package)
+    else:
+        (package / "model.txt").write_text("", encoding="utf-8")
+    stream.grow(40)
+    reveal(workspace)
+    result = pipeline.run("alpha")
+    assert result.status == "promoted"
+    assert workspace.store.snapshot("alpha").champion_version == 2
+    assert "judged as a first model" in caplog.text
 
 
 def test_the_window_is_the_newest_rows_up_to_the_bots_position(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from menace.config import DEFAULT_WIRING, load_dotted
-from menace.errors import EnergyError, UnknownBotError
+from menace.errors import EnergyError, PackageError, UnknownBotError
 from menace.model_automation_pipeline import predictor_cache
 from menace.records import AutomationResult, Metric, Package, Task
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from menace.model_automation_pipeline.package import Predictor
     from menace.model_automation_pipeline.training import TrainingJob, TrainingOutcome
     from menace.records import BotConfig, BotSnapshot, Json
+
+logger = logging.getLogger(__name__)
 
 MIN_ENERGY, MAX_ENERGY = 1, 100
 MIN_ROWS = 20
@@ -119,7 +122,8 @@ class ModelAutomationPipeline:
         DataError
             If the window cannot be learned from.
         PackageError
-            If the champion's package is damaged.
+            If the champion was made by a newer version. One whose package is missing or damaged is
+            passed over, with a warning in the log.
         """
         if type(energy) is not int or not MIN_ENERGY <= energy <= MAX_ENERGY:
             raise EnergyError(
@@ -227,7 +231,11 @@ class ModelAutomationPipeline:
         champion = None
         if snapshot.champion_version is not None:
             model = services.store.model(bot.name, snapshot.champion_version)
-            champion = services.artifacts.get(model.artifact, model.sha256)
+            try:
+                champion = services.artifacts.get(model.artifact, model.sha256)
+            except PackageError as error:
+                # A new model is what mends this, so it must not be what prevents one.
+                logger.warning("the challenger is judged as a first model: %s", error)
         row = snapshot.loop.labelled_rows
         return TrainingJob(
             bot=bot,
