@@ -52,6 +52,29 @@ def test_a_callable_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None
         open_source(a_bot(SourceConfig("callable", "json:__name__")), tmp_path)
 
 
+def test_a_callable_may_lie_in_the_workspace_and_the_python_path_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "menace_test_workspace_rows"
+    monkeypatch.setitem(sys.modules, name, sys)
+    monkeypatch.delitem(sys.modules, name)
+    (tmp_path / f"{name}.py").write_text(
+        "import pandas as pd\n"
+        "def rows(start_row, max_rows):\n"
+        "    return pd.DataFrame({'x': [1, 2], 'y': [0, 1]})[start_row:start_row + max_rows]\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "json.py").write_text("raise RuntimeError('hides an installed module')\n")
+    before = list(sys.path)
+    stream = rows_of(a_bot(SourceConfig("callable", f"{name}:rows")), tmp_path)
+    assert len(stream.read_new(None, max_rows=9).frame) == 2
+    with pytest.raises(ConfigError, match="cannot be imported"):
+        open_source(a_bot(SourceConfig("callable", "menace_test_no_module:rows")), tmp_path)
+    monkeypatch.delitem(sys.modules, "json")
+    assert open_source(a_bot(SourceConfig("callable", "json:loads")), tmp_path)
+    assert sys.path == before
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [

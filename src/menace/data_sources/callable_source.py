@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from menace.config import load_dotted
@@ -11,12 +14,14 @@ from menace.errors import SourceError
 from menace.records import SourcePosition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pandas as pd
 
     from menace.records import BotConfig
+
+_PATH_LOCK = threading.Lock()
 
 
 class CallableSource:
@@ -52,6 +57,9 @@ class CallableSource:
     def from_bot(cls, bot: BotConfig, folder: Path) -> CallableSource:
         """Import the function that the bot's source names as ``package.module:function``.
 
+        While it is imported, ``folder`` stands at the end of the Python path: a module may lie
+        there, and hides none that is installed.
+
         Raises
         ------
         ConfigError
@@ -59,9 +67,9 @@ class CallableSource:
         SourceError
             If it cannot be called.
         """
-        del folder
         location = source_of(bot).location
-        function = load_dotted(location)
+        with _on_path(folder):
+            function = load_dotted(location)
         if not callable(function):
             raise SourceError(
                 f"{location} is a {type(function).__name__}, which cannot be called.",
@@ -105,3 +113,15 @@ class CallableSource:
         frame = tidy_frame(named, text=known, target=self._target)
         text = head_text(known, frame, row)
         return frame, SourcePosition(row + len(frame), {"text": text})
+
+
+@contextmanager
+def _on_path(folder: Path) -> Iterator[None]:
+    entry = str(folder.resolve())
+    sys.path.append(entry)
+    try:
+        yield
+    finally:
+        with _PATH_LOCK:
+            # The last of its kind: the same folder may have stood further in front before.
+            del sys.path[len(sys.path) - 1 - sys.path[::-1].index(entry)]
