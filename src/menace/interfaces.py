@@ -270,7 +270,11 @@ class Store(Protocol):
         ...
 
     def pending_events(self, *, bot: str | None = None, limit: int = 1000) -> list[Event]:
-        """Read committed events (of one bot) that were not delivered yet, oldest first."""
+        """Read committed events (of one bot) that were not delivered yet, oldest first.
+
+        Of each bot at least the newest 10,000 are kept; older ones may be forgotten when nobody
+        takes them, so that a store without a subscriber does not grow for ever.
+        """
         ...
 
     def mark_delivered(self, event_ids: Sequence[int]) -> None:
@@ -289,6 +293,14 @@ class EventBus(Protocol):
         """Call ``subscriber`` for every topic that matches, such as ``cycle.*``.
 
         Returns a function that ends the subscription.
+        """
+        ...
+
+    def has_subscribers(self) -> bool:
+        """Whether anybody would hear an event now.
+
+        Events that are published to a bus without subscribers are lost to those that subscribe in
+        another process, so they are better left in the outbox.
         """
         ...
 

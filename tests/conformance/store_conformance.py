@@ -1031,6 +1031,34 @@ class StoreConformance:
 
         assert numbers == sorted(set(numbers))
 
+    def test_of_events_that_nobody_takes_the_newest_ten_thousand_of_each_bot_are_kept(
+        self, store: Store
+    ) -> None:
+        def commit(bot: str, first: int, count: int) -> None:
+            # Two bots take turns, so that each has every second number.
+            events = tuple(
+                Event("tick.committed", name, 1.0, {"number": first + k})
+                for k in range(count)
+                for name in (bot, "beta")
+            )
+            store.commit_tick(Tick("alpha", 1.0, LoopState(), events=events))
+
+        store.add_bot(dataclasses.replace(ALPHA, name="quiet"))
+        store.add_decision(Decision("quiet", False, "policy", 1.0))
+        commit("alpha", 0, 10_000)
+        for bot in ("alpha", "beta"):
+            assert len(store.pending_events(bot=bot, limit=99_999)) == 10_000
+
+        commit("alpha", 10_000, 12_000)
+
+        for bot in ("alpha", "beta"):
+            numbers = [
+                event.payload["number"] for event in store.pending_events(bot=bot, limit=99_999)
+            ]
+            assert 10_000 <= len(numbers) < 10_000 + 3_000
+            assert numbers == list(range(22_000 - len(numbers), 22_000))
+        assert len(store.pending_events(bot="quiet")) == 1
+
     # Several at once
 
     def test_of_two_processes_that_open_a_cycle_one_wins(

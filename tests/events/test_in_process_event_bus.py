@@ -80,6 +80,20 @@ def test_an_ended_subscription_hears_nothing() -> None:
     assert seen == ["second"]
 
 
+def test_a_bus_knows_whether_anybody_listens() -> None:
+    bus = InProcessEventBus()
+    assert not bus.has_subscribers()
+
+    end_first = bus.subscribe("cycle.*", print)
+    end_second = bus.subscribe("cycle.*", print)
+    end_first()
+    end_first()
+    assert bus.has_subscribers()
+
+    end_second()
+    assert not bus.has_subscribers()
+
+
 def test_a_function_can_subscribe_twice() -> None:
     bus = InProcessEventBus()
     seen: list[str] = []

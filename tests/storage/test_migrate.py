@@ -185,7 +185,7 @@ def test_an_up_to_date_store_opens_without_the_migration_tool(tmp_path: Path) ->
 
 def test_importing_the_package_imports_no_database_library() -> None:
     program = (
-        "import sys, menace.storage.registry, menace.events.outbox_relay,"
+        "import sys, menace.storage.registry, menace.events.in_process_event_bus,"
         " menace.execution.process_pool;"
         "sys.exit('sqlalchemy' in sys.modules or 'pydantic' in sys.modules)"
     )

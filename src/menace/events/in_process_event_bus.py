@@ -63,6 +63,22 @@ class InProcessEventBus:
 
         return unsubscribe
 
+    def has_subscribers(self) -> bool:
+        """Whether a subscription has not ended, whatever its topics.
+
+        Examples
+        --------
+        >>> bus = InProcessEventBus()
+        >>> unsubscribe = bus.subscribe("cycle.*", print)
+        >>> bus.has_subscribers()
+        True
+        >>> unsubscribe()
+        >>> bus.has_subscribers()
+        False
+        """
+        with self._lock:
+            return bool(self._subscriptions)
+
     def publish(self, events: Iterable[Event]) -> None:
         """Deliver, in order. A subscriber that raises is logged and does not stop the others."""
         for event in events:

@@ -14,7 +14,21 @@ if TYPE_CHECKING:
 
     from menace.records import Json
 
-_INSERT = "INSERT INTO outbox (bot_id, topic, at, payload, delivered) VALUES (?, ?, ?, ?, 0)"
+KEPT_EVENTS = 10_000
+"""Newest undelivered events of a bot that are kept, whether or not anybody ever takes them."""
+
+# Looked after so seldom, the limit costs nothing. A prime, so that a bot whose events always come
+# at the same places among those of others gets its turn too.
+_EVENTS_PER_PRUNING = 1009
+
+_INSERT = (
+    "INSERT INTO outbox (bot_id, topic, at, payload, delivered) VALUES (?, ?, ?, ?, 0)"
+    " RETURNING event_id"
+)
+_PRUNE = (
+    "DELETE FROM outbox WHERE bot_id = ? AND delivered = 0 AND event_id <= (SELECT event_id"
+    " FROM outbox WHERE bot_id = ? AND delivered = 0 ORDER BY event_id DESC LIMIT 1 OFFSET ?)"
+)
 _PENDING = (
     "SELECT o.topic, b.name, o.at, o.payload, o.event_id FROM outbox o"
     " JOIN bots b ON b.bot_id = o.bot_id WHERE o.delivered = 0 ORDER BY o.event_id LIMIT ?"
@@ -30,8 +44,11 @@ _FORGET_DELIVERED = (
 
 
 def add_event(cursor: DBAPICursor, bot_id: int, topic: str, at: float, payload: Json) -> None:
-    """Write one event."""
+    """Write one event, and now and then forget the bot's oldest that nobody has taken."""
     cursor.execute(_INSERT, (bot_id, topic, at, to_text(payload, what=f"the event {topic}")))
+    (event_id,) = cursor.fetchone() or (0,)
+    if event_id % _EVENTS_PER_PRUNING == 0:
+        cursor.execute(_PRUNE, (bot_id, bot_id, KEPT_EVENTS))
 
 
 def pending(cursor: DBAPICursor, bot_id: int | None, limit: int) -> list[Event]:
