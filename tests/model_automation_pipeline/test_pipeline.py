@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 import subprocess
 import sys
@@ -258,6 +259,23 @@ def test_costs_and_expected_roi_follow_the_economics(
     expected = (gain - result.cost_usd) / (200 * 0.01 + result.cost_usd)
     assert result.roi == pytest.approx(expected)
     assert result.metrics["gate"]["minimum_gain_per_row"] == pytest.approx(3.0 / 400)
+
+
+@pytest.mark.parametrize(("loss_usd", "known"), [(1.0, True), (1e307, False)])
+def test_an_expected_roi_is_a_finite_float_or_none(
+    open_workspace: OpenWorkspace,
+    alpha: Describe,
+    stream: DriftingStream,
+    loss_usd: float,
+    known: bool,
+) -> None:
+    workspace = open_workspace()
+    stream.grow(100)
+    workspace.add_bot(alpha(stream, economics={"loss_usd": loss_usd, "cpu_second_usd": 1.0}))
+    reveal(workspace)
+    roi = ModelAutomationPipeline(workspace.services).improve("alpha").roi
+    assert type(roi) is (float if known else type(None))
+    assert roi is None or math.isfinite(roi)
 
 
 def test_a_cycle_that_is_run_again_stores_no_second_model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 from menace.config import DEFAULT_WIRING, load_dotted
@@ -113,7 +114,8 @@ class ModelAutomationPipeline:
         AutomationResult
             ``accepted`` or ``rejected`` by the gate, or ``no_data`` where there is no such bot, no
             source, or fewer than 20 labelled rows. ``roi`` is the expected ROI delta over the
-            settlement rows; ``cost_usd`` contains the promotion's price where it was accepted.
+            settlement rows, ``None`` where it is not finite; ``cost_usd`` contains the promotion's
+            price where it was accepted.
 
         Raises
         ------
@@ -303,7 +305,7 @@ def _stored(
     return AutomationResult(
         status="accepted" if promote else "rejected",
         package=Package(model.version, model.sha256, model.artifact, model.manifest),
-        roi=(gain_usd - cost_usd) / spent_usd if spent_usd > 0.0 else 0.0,
+        roi=_expected_roi(gain_usd, cost_usd, spent_usd),
         bot=bot.name,
         energy=job.energy,
         cycle_id=cycle_id,
@@ -312,6 +314,11 @@ def _stored(
         metrics=_metrics(outcome),
         message=outcome.verdict.warning or outcome.verdict.reason,
     )
+
+
+def _expected_roi(gain_usd: float, cost_usd: float, spent_usd: float) -> float | None:
+    roi = float((gain_usd - cost_usd) / spent_usd) if spent_usd > 0.0 else 0.0
+    return roi if math.isfinite(roi) else None
 
 
 def _metrics(outcome: TrainingOutcome) -> Json:
