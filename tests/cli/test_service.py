@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from menace.cli.service import Memory
-from menace.records import AutomationResult, Decision
+from menace.records import AutomationResult, CycleState, Decision
 from menace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -146,6 +146,34 @@ def test_the_service_speaks_json_lines_and_sees_bots_that_are_added(
     assert settled["entry"]["cycle_id"] == item["result"]["cycle_id"]
     assert service.end(signal.SIGINT) == 0
     assert all(json.loads(line)["bot"] for line in service.seen)
+
+
+def test_ctrl_c_in_a_cycle_leaves_no_lease_and_the_next_start_goes_on_with_it(
+    menace: Menace, stream: DriftingStream, folder: Path, environment: dict[str, str]
+) -> None:
+    stream.grow(300)
+    menace(
+        *("bot", "add", "alpha", "--source", stream.path, "--target", "label"),
+        *("--seconds-per-energy", 0.03),
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "menace", "cycle", "alpha", "--energy", "100"],
+        cwd=folder,
+        env={**environment, "MENACE_LOOP__WORKERS": "1", "MENACE_LOOP__METER": "measured"},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with Workspace(folder) as workspace:
+        while not workspace.store.cycles("alpha", last=1, states=(CycleState.TRAINING,)):
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 130
+        assert told.startswith("stopped; nothing is half-written")
+        assert workspace.store.lease_owner("alpha") is None
+    assert menace("cycle", "alpha", "--json").document["cycle_id"] == 1
+    assert [row["outcome"] for row in menace("history", "alpha", "--json").document] == ["promoted"]
 
 
 def test_one_failing_bot_does_not_stop_the_others(

@@ -18,6 +18,7 @@ app = App(
     name="menace",
     help="Watch deployed models, improve one only when it pays, prove that it paid.",
     version=__version__,
+    suppress_keyboard_interrupt=False,
 )
 app.register_install_completion_command()
 
@@ -52,7 +53,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _tell(_usage_error(error), as_json=as_json)
         sys.exit(EXIT_USAGE)
     except KeyboardInterrupt:
-        sys.stderr.write("stopped; nothing is half-written\n")
+        sys.stderr.write(
+            "stopped; nothing is half-written, and a cycle under way goes on at the next start\n"
+        )
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone; what is left in the buffer has nowhere to go.
