@@ -96,12 +96,12 @@ def add_cared_bot(
     return bot
 
 
-def full_state() -> EngineState:
+def full_state(bot: str) -> EngineState:
     """Make the memory of an engine that has seen more cycles settled than it keeps."""
     roi = RoiTracker()
     for number in range(1100):
         roi.add(0.01 * (number % 11 - 4))
-    return EngineState(roi=roi, last_cycle_at=BEGAN_AT, ledger_id=1100)
+    return EngineState(bot, roi=roi, last_cycle_at=BEGAN_AT, ledger_id=1100)
 
 
 def new_outcomes(champion: int, *, start: int, rows: int) -> list[Outcome]:

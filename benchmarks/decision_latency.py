@@ -59,7 +59,7 @@ def measure(sizes: tuple[int, ...], decisions: int, rounds: int) -> Json:
             workspace = stack.enter_context(make_workspace(folder))
             add_cared_bot(workspace.store, BOT, outcomes=size, done=lambda n: _say(f"{n:,} rows"))
             state_path = folder / "alpha.json"
-            full_state().save(state_path)
+            full_state(BOT).save(state_path)
             engines[size] = workspace.engine(BOT, state_path=state_path)
             diagnosed[size] = _time_diagnoses(workspace, engines[size], size)
             _time(engines[size], WARM_UP)

@@ -87,6 +87,7 @@ def care(folder: Path, stream: Path, kill_at: int, *, began: float = 1.7e9) -> i
     source = folder / "live.csv"
     with Workspace(folder, clock=TestClock(began)) as workspace:
         store = KillingStore(workspace.store, kill_at)
+        workspace.services.event_bus.subscribe("*", lambda _event: None)
         services = dataclasses.replace(workspace.services, store=store)
         engine = SelfImprovementEngine("alpha", interval=0.0, services=services)
         position = workspace.store.snapshot("alpha").loop.position

@@ -367,3 +367,37 @@ def test_an_energy_from_numpy_is_a_whole_number_too(
     stream.grow(100)
     energy: Any = np.int64(1)
     assert cared.engine("alpha").run_cycle(energy).status in {"promoted", "rejected"}
+
+
+def test_looking_again_at_the_same_rows_repeats_the_answer_in_its_place(cared: Workspace) -> None:
+    engine = cared.engine("alpha")
+    first = engine.tick()[0]
+    again = engine.tick()[0]
+    assert not again
+    assert again.decision_id == first.decision_id
+    assert cared.store.decisions("alpha", last=100)[-1].at == again.at
+
+
+def test_a_bot_that_reports_its_outcomes_is_not_counted_twice(
+    cared: Workspace, stream: DriftingStream
+) -> None:
+    served = [Outcome(f"served-{k}", 1.7e9, "1", "1", 0.0) for k in range(100)]
+    cared.data_bot.observe("alpha", served)
+    stream.grow(100)
+    cared.engine("alpha").tick()
+    snapshot = cared.store.snapshot("alpha")
+    assert snapshot.totals.outcomes == 100
+    assert snapshot.loop.labelled_rows == 400
+    # Champion and archive are scored all the same.
+    assert cared.store.samples("alpha", "loss", last=9)
+
+
+def test_events_wait_for_a_process_that_listens(cared: Workspace, stream: DriftingStream) -> None:
+    stream.grow(100)
+    cared.engine("alpha").run_cycle()
+    assert "cycle.decided" in {event.topic for event in cared.store.pending_events()}
+    heard: list[str] = []
+    cared.services.event_bus.subscribe("*", lambda event: heard.append(event.topic))
+    cared.engine("alpha").tick()
+    assert "cycle.decided" in heard
+    assert cared.store.pending_events() == []

@@ -196,8 +196,7 @@ class SelfImprovementEngine:
         )
         inputs = {**situation.inputs(), "budget": budget}
         decision = Decision(self.bot_name, run, reason, organs.services.clock.now(), inputs)
-        number = organs.services.store.add_decision(decision)
-        return dataclasses.replace(decision, decision_id=number)
+        return organs.store_decision(decision)
 
     def run_cycle(self, energy: int = 1) -> AutomationResult:
         """Take new rows in and run a cycle now.
@@ -265,6 +264,7 @@ class SelfImprovementEngine:
             resumed = self._take_in(organs, partial=False)
             decision = self._should_trigger(energy)
             if not decision:
+                organs.deliver_events()
                 return decision, resumed
             return decision, self._run(organs, decision)
 

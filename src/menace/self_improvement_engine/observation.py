@@ -124,7 +124,8 @@ class Observer:
             loop = self._with_staleness(bot, snapshot, loop, scored)
         champion = snapshot.champion_version
         outcomes: tuple[Outcome, ...] = ()
-        if champion is not None and champion in scored:
+        # A bot that reports its outcomes itself has served these rows: they are not counted again.
+        if champion is not None and champion in scored and not snapshot.reports_outcomes:
             outcomes = _outcomes(bot, batch, scored[champion], champion, at)
         samples = tuple(
             MetricSample(bot.name, LOSS, at, float(s.losses.mean()), len(s.losses), version)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from menace.diagnostic_manager import DiagnosticManager
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from menace.interfaces import DiagnosticSource, Services
-    from menace.records import BotConfig, Issue
+    from menace.records import BotConfig, Decision, Issue
     from menace.self_improvement_engine.engine import SelfImprovementEngine
 
 _instances = itertools.count()
@@ -41,6 +41,8 @@ class Organs:
         Whether the pipeline leaves models that can be scored and served again.
     issues, diagnosed_outcomes
         The last diagnosis, and how many outcomes it saw.
+    last_no
+        The last decision, if it said no: repeated looks at the same rows repeat it in its place.
     """
 
     services: Services
@@ -58,6 +60,7 @@ class Organs:
     staged: bool
     issues: tuple[Issue, ...] = ()
     diagnosed_outcomes: int = -1
+    last_no: Decision | None = None
 
     @classmethod
     def of(
@@ -97,6 +100,16 @@ class Organs:
             staged=isinstance(pipeline, StagedPipeline),
         )
 
+    def store_decision(self, decision: Decision) -> Decision:
+        """Store a decision; a no that only repeats the last one takes its place."""
+        last, replacing = self.last_no, None
+        if last is not None and not decision.run and _same_ground(last, decision):
+            replacing = last.decision_id
+        number = self.services.store.add_decision(decision, replacing=replacing)
+        decision = replace(decision, decision_id=number)
+        self.last_no = None if decision.run else decision
+        return decision
+
     def diagnosed(self, outcomes: int) -> tuple[Issue, ...]:
         """Diagnose when outcomes have come in since the last time; otherwise remember."""
         if self.diagnosed_outcomes != outcomes:
@@ -105,11 +118,23 @@ class Organs:
         return self.issues
 
     def deliver_events(self) -> None:
-        """Hand committed events to the subscribers; what is not handed over comes next time."""
+        """Hand committed events to the subscribers; what is not handed over comes next time.
+
+        Without a subscriber here they stay in the outbox, for a process that has one.
+        """
         store, bus = self.services.store, self.services.event_bus
+        if not bus.has_subscribers():
+            return
         while events := store.pending_events(bot=self.bot.name):
             bus.publish(events)
             store.mark_delivered([e.event_id for e in events if e.event_id is not None])
+
+
+def _same_ground(last: Decision, now: Decision) -> bool:
+    known = ("row", "outcomes", "champion_version", "budget")
+    return last.reason == now.reason and all(
+        last.inputs.get(name) == now.inputs.get(name) for name in known
+    )
 
 
 def _policy(

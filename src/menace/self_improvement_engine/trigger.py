@@ -63,6 +63,7 @@ class Situation:
         """Everything, as the decision record keeps it."""
         return {
             "row": row_of(self.snapshot),
+            "outcomes": self.snapshot.totals.outcomes,
             "champion_version": self.snapshot.champion_version,
             "debt_usd": self.debt_usd,
             "cycle_cost_usd": self.cycle_cost_usd,
