@@ -105,65 +105,56 @@ def test_a_target_with_one_class_fails_the_cycle_and_waits_for_new_rows(
     assert len(menace("history", "a", "--json").document) == 1
 
 
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (
-            "prediction_id,prediction,truth\na,1,0\na,0,1\n",
-            "outcome 2: prediction_id 'a' came before",
-        ),
-        ("prediction_id,prediction\na,1\n", "no column 'truth'"),
-        ("prediction_id,prediction,truth\na,1,1\nb,1,nan\n", "outcome 2: has no truth"),
-        ("prediction_id,prediction,truth\na,1,inf\n", "outcome 1"),
-        (
-            "prediction_id,prediction,truth,at\na,1,1,2026-01-01\nb,1,1,soon\n",
-            "outcome 2 has 'soon'",
-        ),
-        ("prediction_id,prediction,truth,loss\na,1,1,0\nb,1,1,-4\n", "outcome 2: loss is -4"),
-        ("prediction_id,prediction,truth,loss\na,1,1,much\n", "outcome 1: loss is 'much'"),
-        ("", "is empty"),
-    ],
-)
+WRONG_OUTCOMES = [
+    (
+        "prediction_id,prediction,truth\na,1,0\na,0,1\n",
+        "outcome 2: prediction_id 'a' came before",
+    ),
+    ("prediction_id,prediction\na,1\n", "no column 'truth'"),
+    ("prediction_id,prediction,truth\na,1,1\nb,1,nan\n", "outcome 2: has no truth"),
+    ("prediction_id,prediction,truth\na,1,inf\n", "outcome 1"),
+    (
+        "prediction_id,prediction,truth,at\na,1,1,2026-01-01\nb,1,1,soon\n",
+        "outcome 2 has 'soon'",
+    ),
+    ("prediction_id,prediction,truth,loss\na,1,1,0\nb,1,1,-4\n", "outcome 2: loss is -4"),
+    ("prediction_id,prediction,truth,loss\na,1,1,much\n", "outcome 1: loss is 'much'"),
+    ("", "is empty"),
+]
+
+
 @pytest.mark.usefixtures("cared")
-def test_a_file_with_a_wrong_outcome_is_refused_as_a_whole(
-    content: str, told: str, menace: Menace, tmp_path: Path
-) -> None:
+def test_a_file_with_a_wrong_outcome_is_refused_as_a_whole(menace: Menace, tmp_path: Path) -> None:
     file = tmp_path / "outcomes.csv"
-    file.write_text(content)
-    clear(menace("observe", "alpha", file), "outcomes.csv", told)
+    for content, told in WRONG_OUTCOMES:
+        file.write_text(content)
+        clear(menace("observe", "alpha", file), "outcomes.csv", told)
     assert menace("status", "--json").document[0]["outcomes"] == 0
 
 
-@pytest.mark.parametrize("name", ["there-is-none.csv", "."])
-@pytest.mark.parametrize("command", ["observe", "predict"])
 @pytest.mark.usefixtures("cared")
-def test_a_table_that_is_none_is_refused(command: str, name: str, menace: Menace) -> None:
-    clear(menace(command, "alpha", name), name)
-
-
-@pytest.mark.parametrize(
-    "command",
-    ["cycle nobody", "why nobody", "history nobody", "rollback nobody", "status nobody"],
-)
-@pytest.mark.usefixtures("cared")
-def test_an_unknown_bot_is_answered_by_those_there_are(command: str, menace: Menace) -> None:
-    clear(menace(*command.split()), "no bot 'nobody'", "alpha")
-
-
-@pytest.mark.usefixtures("cared")
-def test_an_unknown_bot_is_unknown_to_files_too(menace: Menace, stream: DriftingStream) -> None:
+def test_a_table_that_is_none_is_refused(menace: Menace) -> None:
     for command in ("observe", "predict"):
-        clear(menace(command, "nobody", stream.path), "no bot 'nobody'")
+        for name in ("there-is-none.csv", "."):
+            clear(menace(command, "alpha", name), name)
 
 
-@pytest.mark.parametrize("energy", [0, -1, 101])
 @pytest.mark.usefixtures("cared")
-def test_an_energy_outside_its_range_opens_no_cycle(
-    energy: int, menace: Menace, folder: Path
+def test_an_unknown_bot_is_answered_by_those_there_are(
+    menace: Menace, stream: DriftingStream
 ) -> None:
-    clear(menace("cycle", "alpha", "--energy", energy), f"energy is {energy}", "1..100")
-    with Workspace(folder) as workspace, pytest.raises(EnergyError):
-        workspace.engine("alpha").run_cycle(energy)
+    for command in ("cycle", "why", "history", "rollback", "status"):
+        clear(menace(command, "nobody"), "no bot 'nobody'", "alpha")
+    for command in ("observe", "predict"):
+        clear(menace(command, "nobody", stream.path), "no bot 'nobody'", "alpha")
+
+
+@pytest.mark.usefixtures("cared")
+def test_an_energy_outside_its_range_opens_no_cycle(menace: Menace, folder: Path) -> None:
+    for energy in (0, -1, 101):
+        clear(menace("cycle", "alpha", "--energy", energy), f"energy is {energy}", "1..100")
+        with Workspace(folder) as workspace, pytest.raises(EnergyError):
+            workspace.engine("alpha").run_cycle(energy)
     assert len(menace("history", "alpha", "--json").document) == 1
 
 
