@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from menace.accounting.energy_budget import EnergyBudget, validated_energy
-from menace.config import DEFAULT_WIRING, load_dotted
+from menace.config import DEFAULT_WIRING, LoopSettings, load_dotted
 from menace.errors import (
     CycleConflictError,
     MenaceError,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from menace.records import BotConfig, Json, ModelVersion
     from menace.self_improvement_engine.cycle import CodePatcher
+    from menace.self_improvement_engine.schedule import Schedule
     from menace.self_improvement_policy import SelfImprovementPolicy
 
 RECENT_CYCLES = 20
@@ -139,8 +140,7 @@ class SelfImprovementEngine:
         self._turn = threading.RLock()
         self._requested = False
         self._warned = False
-        self._task: asyncio.Task[None] | None = None
-        self._stop: asyncio.Event | None = None
+        self._schedule: Schedule | None = None
 
     @property
     def roi_deltas(self) -> list[float]:
@@ -312,44 +312,30 @@ class SelfImprovementEngine:
         except MenaceError as unwritable:
             logger.error("bot %s: its failure could not be stored: %s", self.bot_name, unwritable)
 
+    @property
+    def poll_seconds(self) -> float:
+        """Pause between two looks of a schedule, as the workspace has it."""
+        organs = self._organs
+        return (
+            LoopSettings().poll_seconds if organs is None else organs.services.settings.poll_seconds
+        )
+
     async def schedule(self) -> asyncio.Task[None]:
         """Begin to tick in the background, every ``poll_seconds``; returns the task.
 
         Scheduling twice returns the task that runs already.
         """
-        import asyncio
+        from menace.self_improvement_engine.schedule import Schedule
 
-        if self._task is None or self._task.done():
-            self._stop = asyncio.Event()
-            self._task = asyncio.create_task(
-                self._tick_until(self._stop), name=f"menace {self.bot_name}"
-            )
-        return self._task
+        if self._schedule is None or self._schedule.task.done():
+            self._schedule = Schedule(self)
+        return self._schedule.task
 
     async def shutdown_schedule(self) -> None:
         """Stop ticking; a cycle that is under way finishes first."""
-        if self._task is None or self._stop is None:
-            return
-        self._stop.set()
-        task, self._task = self._task, None
-        await task
-
-    async def _tick_until(self, stop: asyncio.Event) -> None:
-        import asyncio
-
-        while not stop.is_set():
-            looking = asyncio.ensure_future(asyncio.to_thread(self.tick))
-            await asyncio.wait({looking})
-            error = looking.exception()
-            if isinstance(error, Exception):
-                logger.error("bot %s: %s", self.bot_name, error, exc_info=error)
-                self.record_failure(error)
-            organs = self._organs
-            pause = organs.services.settings.poll_seconds if organs is not None else 60.0
-            try:
-                await asyncio.wait_for(stop.wait(), timeout=pause)
-            except TimeoutError:
-                continue
+        if self._schedule is not None:
+            schedule, self._schedule = self._schedule, None
+            await schedule.stop()
 
     def _take_in(self, organs: Organs, *, partial: bool) -> AutomationResult | None:
         """Finish what was left, observe, settle and learn; returns a resumed cycle's result."""
