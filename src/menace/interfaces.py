@@ -80,7 +80,7 @@ class Store(Protocol):
         ...
 
     def set_task(self, bot: str, *, task: str, metric: str) -> None:
-        """Fix the task and metric that the first training window showed."""
+        """Fix the task and metric that the first window that is full or has 200 rows showed."""
         ...
 
     def snapshot(self, bot: str) -> BotSnapshot:

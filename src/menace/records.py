@@ -90,7 +90,7 @@ class BotConfig:
     drop
         Columns that are never given to a model.
     task, metric
-        ``None`` lets the first training window decide.
+        ``None`` lets the first window that is full or has 200 rows decide.
     tick_rows
         So many newly labelled rows make a tick, ≥ 1.
     window_rows

@@ -142,7 +142,7 @@ class SQLStore:
             return [bot_from_text(text) for (text,) in cursor.fetchall()]
 
     def set_task(self, bot: str, *, task: str, metric: str) -> None:
-        """Fix the task and metric that the first training window showed."""
+        """Fix the task and metric that the first window that is full or has 200 rows showed."""
         with self._database.write() as cursor:
             document = from_text(self._config(cursor, bot)) | {"task": task, "metric": metric}
             config = to_text(document, what="the bot's configuration", bot=bot)
