@@ -327,18 +327,23 @@ def test_a_reported_roi_is_believed_with_a_package_too(
     assert engine.roi_deltas == [0.5]
 
 
-def test_what_was_learned_against_running_fades(cared: Workspace, stream: DriftingStream) -> None:
+def test_what_was_learned_against_running_fades(
+    open_workspace: OpenWorkspace, alpha: Describe, stream: DriftingStream
+) -> None:
+    workspace = open_workspace()
+    stream.grow(300, turned=False)
+    workspace.add_bot(alpha(stream, tick_rows=20))
+    workspace.engine("alpha").run_cycle()
     policy = SelfImprovementPolicy(alpha=1.0)
     for state in np.ndindex(8, 5, 3):
-        policy.update((*state, 2, 2, 1, 1), -5.0, action="run")
-    engine = cared.engine("alpha", policy=policy)
-    stream.grow(100, turned=True)
+        policy.update((*state, 2, 2, 1, 1), -0.25, action="run")
+    engine = workspace.engine("alpha", policy=policy)
     waited = 0
     while not engine.tick()[0]:
         waited += 1
-        stream.grow(100, turned=True)
+        stream.grow(20, turned=True)
         assert waited < 200
-    assert waited > 10
+    assert waited > 30
 
 
 def test_a_pipeline_without_services_runs_on_the_engines(

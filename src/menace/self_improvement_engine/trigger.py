@@ -24,7 +24,9 @@ FIRST_MODEL_ROWS = 20
 """Fewer labelled rows than this make no model."""
 
 LONGEST_COOLING_TICKS = 64
-FORGIVING_TICKS = 32.0
+FORGIVING_TICKS = 128.0
+"""How slowly a verdict against running fades: a way back, not a second judge."""
+
 WATCHED_ONLY = "watched only: it has no source to learn from"
 SHORT_TERM_CYCLES = 5
 
@@ -205,7 +207,7 @@ def _forgiven(bot: BotConfig, situation: Situation, policy: SelfImprovementPolic
 
     A policy learns from cycles only: once it has turned against a state it would never hear
     otherwise. So with the ticks *n* since the last cycle its word fades,
-    ``w·score + (1 − w)·prior`` with ``w = exp(−n / 32)``, and rent-or-buy speaks again.
+    ``w·score + (1 − w)·prior`` with ``w = exp(−n / 128)``, and rent-or-buy speaks again.
     """
     ticks = situation.rows_since_cycle / bot.tick_rows
     trust = math.exp(-max(0.0, ticks) / FORGIVING_TICKS)
