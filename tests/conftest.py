@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 # The same examples at every run, and no stopwatch: a busy machine is no failure.
 settings.register_profile("menace", deadline=None, derandomize=True)
 settings.load_profile("menace")
+
+
+# A run in the background of a shell inherits that Ctrl-C is ignored, and so would every process that
+# a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

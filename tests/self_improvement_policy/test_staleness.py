@@ -129,6 +129,18 @@ def test_debt_grows_with_age(loss: float, ticks: int) -> None:
 
 def test_a_decision_reads_the_figures_without_rebuilding_the_estimator() -> None:
     estimator = aged(0.01, ticks=30, every=8)
-    read = Staleness.read(json.loads(json.dumps(estimator.to_json())))
+    read = Staleness.read(json.loads(json.dumps(estimator.to_json())), champion=estimator.champion)
     assert read == (estimator.debt, estimator.age_ticks, estimator.explain())
-    assert Staleness.read({}) == (0.0, 0.0, StalenessEstimator().explain())
+    assert Staleness.read({}, champion=None) == (0.0, 0.0, StalenessEstimator().explain())
+
+
+def test_a_model_that_has_just_been_made_owes_nothing_and_one_that_came_back_its_own() -> None:
+    estimator = StalenessEstimator()
+    for _ in range(9):
+        estimator.observe({1: 0.3, 2: 0.2}, champion=2)
+    saved = estimator.to_json()
+    fresh = Staleness.read(saved, champion=3)
+    assert (fresh.debt, fresh.age_ticks) == (0.0, 0.0)
+    back = Staleness.read(saved, champion=1)
+    assert back.age_ticks == 9
+    assert back.debt > Staleness.read(saved, champion=2).debt

@@ -12,7 +12,9 @@ _REASONS = {
     "manual request": "somebody asked for one",
     "first model": "the bot had no model yet",
     "interval": "the time set between two cycles is over",
-    "nothing new since the last cycle": "no new rows have come in since the last cycle",
+    "nothing new since the last cycle": (
+        "too few new labelled rows have come in since the last cycle to make a tick"
+    ),
     "failed": "the bot could not be looked at",
     "cycle failed": "the cycle failed",
 }

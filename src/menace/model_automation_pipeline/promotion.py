@@ -107,7 +107,7 @@ def gate(
     passed = upper >= minimum
     figures = (
         f"gain {comparison.mean_gain:+.4g} ± {comparison.standard_error:.2g} per row over "
-        f"{comparison.rows} rows, {'at least' if passed else 'less than'} the minimum "
+        f"{comparison.rows} rows, {'not ' if passed else ''}shown to be below the minimum "
         f"{minimum:.4g} at z = {z:g}"
     )
     return GateVerdict(

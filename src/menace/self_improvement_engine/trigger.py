@@ -24,6 +24,9 @@ FIRST_MODEL_ROWS = 20
 """Fewer labelled rows than this make no model."""
 
 LONGEST_COOLING_TICKS = 64
+MEASURING_WITNESSES = 2
+"""Models on the same rows that it takes to measure a lead."""
+
 FORGIVING_TICKS = 128.0
 """How slowly a verdict against running fades: a way back, not a second judge."""
 
@@ -103,7 +106,7 @@ def assess(
 ) -> Situation:
     """Gather what a decision rests on. Pure: everything it needs is passed in."""
     loop = snapshot.loop
-    staleness = Staleness.read(loop.staleness)
+    staleness = Staleness.read(loop.staleness, champion=snapshot.champion_version)
     tick_usd = bot.tick_rows * bot.economics.loss_usd
     debt_usd = staleness.debt * tick_usd
     cost_usd = expected_cost_usd(bot, loop.cycle_cost_usd, energy)
@@ -218,12 +221,13 @@ def _forgiven(bot: BotConfig, situation: Situation, policy: SelfImprovementPolic
 def _muted(bot: BotConfig, situation: Situation, issue: Issue) -> bool:
     """Whether a cycle has answered the issue, or it is none that a cycle could answer.
 
-    Where a debt is known, drift is priced in it already; an alarm that triggered besides cost more
-    than it saved (docs/decision-quality.md).
+    Where a debt is measured, drift is priced in it already; an alarm that triggered besides cost
+    more than it saved (docs/decision-quality.md). It is measured once a second model is scored
+    beside the champion; before that an alarm is all there is.
     """
     if issue.kind.value in {"waiting_for_labels", "latency"}:
         return True
-    if issue.kind.value == "drift" and situation.estimate.get("witnesses"):
+    if issue.kind.value == "drift" and situation.estimate["witnesses"] >= MEASURING_WITNESSES:
         return True
     if issue.kind.value == "damaged_package":
         return False  # nothing serves until a cycle has made the model anew

@@ -103,10 +103,18 @@ class Staleness(NamedTuple):
     explanation: Json
 
     @classmethod
-    def read(cls, data: Json) -> Self:
-        """Read from :meth:`StalenessEstimator.to_json`; an empty object is a new estimator's."""
+    def read(cls, data: Json, *, champion: int | None) -> Self:
+        """Read from :meth:`StalenessEstimator.to_json`; an empty object is a new estimator's.
+
+        ``champion`` is the version that serves now. One that no tick has seen yet was just made:
+        its figures are worked out here.
+        """
         if not data:
-            return cls.read(StalenessEstimator().to_json())
+            return cls.read(StalenessEstimator().to_json(), champion=0)
+        if champion is not None and champion != data["champion"]:
+            estimator = StalenessEstimator.from_json(data)
+            estimator.champion = champion
+            return cls(estimator.debt, estimator.age_ticks, estimator.explain())
         return cls(data["debt"], data["age_ticks"], data["explanation"])
 
 
