@@ -21,8 +21,8 @@ settings.register_profile("menace", deadline=None, derandomize=True)
 settings.load_profile("menace")
 
 
-# A run in the background of a shell inherits that Ctrl-C is ignored, and so would every process that
-# a test starts and interrupts.
+# A run in the background of a shell inherits that Ctrl-C is ignored, and so would every process
+# that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
