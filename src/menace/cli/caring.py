@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -165,12 +167,10 @@ def demo(
         line(out, f"report:    {result.report}")
         line(out, f"workspace: {result.folder}")
         line(out, f"look at it: cd {result.folder}", style="dim")
-        for command in (
-            "menace status",
-            f"menace why {result.bot}",
-            f"menace history {result.bot}",
-        ):
-            line(out, f"            {command}", style="dim")
+        # ./scripts/demo runs without an activated environment: name a command that is found.
+        menace = "menace" if shutil.which("menace") else str(Path(sys.argv[0]).absolute())
+        for command in ("status", f"why {result.bot}", f"history {result.bot}"):
+            line(out, f"            {menace} {command}", style="dim")
 
     output.show(result, people=people)
 
