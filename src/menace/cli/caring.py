@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from contextlib import suppress
@@ -167,8 +168,7 @@ def demo(
         line(out, f"report:    {result.report}")
         line(out, f"workspace: {result.folder}")
         line(out, f"look at it: cd {result.folder}", style="dim")
-        # ./scripts/demo runs without an activated environment: name a command that is found.
-        menace = "menace" if shutil.which("menace") else str(Path(sys.argv[0]).absolute())
+        menace = _own_command(result.folder)
         for command in ("status", f"why {result.bot}", f"history {result.bot}"):
             line(out, f"            {menace} {command}", style="dim")
 
@@ -189,6 +189,14 @@ def _tell_result(out: Console, bot: str, result: AutomationResult) -> None:
             f"{result.cpu_seconds:.2f} CPU-seconds, {usd(result.cost_usd)}",
             style="dim",
         )
+
+
+def _own_command(folder: Path) -> str:
+    """Name this command as it is found from ``folder``, whose reader may have no activated venv."""
+    called = Path(sys.argv[0])
+    if called.name != "menace" or shutil.which("menace"):
+        return "menace"
+    return os.path.relpath(called.absolute(), folder.absolute())
 
 
 def _champion(workspace: Workspace, bot: str) -> ModelVersion:
