@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from menace.config import validated_bot
+from menace.model_automation_pipeline.lightgbm_loader import import_lightgbm
 from menace.self_improvement_engine import SelfImprovementEngine
 from menace.workspace import Workspace
 from support import TestClock
@@ -57,7 +58,7 @@ ALPHA = {
     "settlement_rows": 100,
     "economics": {"loss_usd": 1.0, "cpu_second_usd": 10.0},
 }
-PRELOADED = ("lightgbm", "river.drift", "sklearn.linear_model")
+PRELOADED = ("river.drift", "sklearn.linear_model")
 
 
 class KillingStore:
@@ -121,6 +122,7 @@ def fresh(folder: Path, stream: Path) -> Path:
 
 def main(folder: Path, stream: Path) -> None:
     """Make all the folders."""
+    import_lightgbm()
     for module in PRELOADED:
         importlib.import_module(module)
     whole = fresh(folder / "whole", stream)

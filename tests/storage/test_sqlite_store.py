@@ -57,13 +57,21 @@ def opened(folder: Path, url: str = URL) -> Iterator[SQLStore]:
 
 
 @contextmanager
-def unprivileged() -> Iterator[Path]:
-    """Be a user to whom permissions apply, with a folder that everybody can enter."""
+def unprivileged(*, with_store: bool = False) -> Iterator[Path]:
+    """Be a user to whom permissions apply, with a folder that everybody can enter.
+
+    A store in it is made before: making one reads the migrations, which may lie where only the owner of
+    the checkout can read.
+    """
     root = os.geteuid() == 0
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
+    if with_store:
+        with opened(folder) as store:
+            store.add_bot(ALPHA)
     if root:
-        os.chown(folder, NOBODY, NOBODY)
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, NOBODY, NOBODY)
         os.seteuid(NOBODY)
     try:
         yield folder
@@ -142,9 +150,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_remedy() -> None:
 
 
 def test_a_file_that_cannot_be_written_is_named_with_the_remedy() -> None:
-    with unprivileged() as folder:
-        with opened(folder) as store:
-            store.add_bot(ALPHA)
+    with unprivileged(with_store=True) as folder:
         (folder / "menace.db").chmod(0o444)
 
         with opened(folder) as store, pytest.raises(StoreError, match=r"written.*chmod u\+w"):
