@@ -60,8 +60,8 @@ def opened(folder: Path, url: str = URL) -> Iterator[SQLStore]:
 def unprivileged(*, with_store: bool = False) -> Iterator[Path]:
     """Be a user to whom permissions apply, with a folder that everybody can enter.
 
-    A store in it is made before: making one reads the migrations, which may lie where only the owner of
-    the checkout can read.
+    A store in it is made before: making one reads the migrations, which may lie where only the
+    owner of the checkout can read.
     """
     root = os.geteuid() == 0
     folder = Path(tempfile.mkdtemp())
