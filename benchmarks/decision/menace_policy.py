@@ -204,7 +204,7 @@ class MenacePolicy:
         )
 
     def _issues(self, past: Past) -> tuple[Issue, ...]:
-        rows = past.wrong_rows(past.model, past.now)
+        rows = past.row_losses(past.model, past.now)
         self._wrong.extend(rows.astype(float).tolist())
         del self._wrong[:-DIAGNOSIS_ROWS]
         drift = find_drift(self._wrong, recent_rows=max(DIAGNOSIS_ROWS // 4, len(rows)))

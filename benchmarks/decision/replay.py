@@ -69,7 +69,7 @@ class Past:
         self._check(model, batch)
         return float(self._table.errors[model, batch])
 
-    def wrong_rows(self, model: int, batch: int) -> NDArray[np.bool_]:
+    def row_losses(self, model: int, batch: int) -> NDArray[np.bool_]:
         """Which rows of a batch a model got wrong, in order; raises as :meth:`error` does."""
         self._check(model, batch)
         return self._table.wrong_rows(model, batch)

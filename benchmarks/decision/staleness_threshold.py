@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.decision.rent_or_buy import FreshError
+from benchmarks.decision.rent_or_buy import fresh_errors
 from benchmarks.decision.replay import cheapest_of
+from menace.sandbox_runner.rent_or_buy import FreshError
 
 if TYPE_CHECKING:
     from benchmarks.decision.replay import Past, Policy, PolicyMaker
@@ -25,7 +26,7 @@ class StalenessThreshold:
 
     def __init__(self, past: Past, threshold: float) -> None:
         self._threshold = threshold
-        self._fresh = FreshError(past)
+        self._fresh = FreshError(fresh_errors(past))
 
     def wants_cycle(self, past: Past) -> bool:
         """See :class:`~benchmarks.decision.replay.Policy`."""
@@ -36,7 +37,7 @@ class StalenessThreshold:
 def staleness_threshold(past: Past, cost: float, seed: int) -> Policy:
     """Tune the threshold on the calibration part: quantiles of its staleness, or infinity."""
     table = past.calibration()
-    fresh = FreshError(past).mean
+    fresh = FreshError(fresh_errors(past)).mean
     staleness = table.errors[~np.isnan(table.errors)] - fresh
     thresholds = [*np.quantile(staleness, np.linspace(0.0, 1.0, CHOICES)).tolist(), float("inf")]
     makers = [_above(threshold) for threshold in thresholds]
