@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from menace.config import DEFAULT_WIRING, load_dotted
-from menace.errors import EnergyError, PackageError, UnknownBotError
+from menace.errors import UnknownBotError
 from menace.model_automation_pipeline import predictor_cache
-from menace.records import AutomationResult, Metric, Package, Task
+from menace.model_automation_pipeline.window_pipeline import REMEDY, WindowPipeline
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,16 +16,9 @@ if TYPE_CHECKING:
     from menace.interfaces import Services
     from menace.model_automation_pipeline.package import Predictor
     from menace.model_automation_pipeline.training import TrainingJob, TrainingOutcome
-    from menace.records import BotConfig, BotSnapshot, Json
-
-logger = logging.getLogger(__name__)
-
-MIN_ENERGY, MAX_ENERGY = 1, 100
-MIN_ROWS = 20
-_REMEDY = "menace bot add NAME --source FILE --target COLUMN"
 
 
-class ModelAutomationPipeline:
+class ModelAutomationPipeline(WindowPipeline):
     """Makes a better model of a bot: window, features, search, evaluation, gate, package.
 
     Safe to share between threads and bots.
@@ -52,106 +43,9 @@ class ModelAutomationPipeline:
         max_trials: int | None = None,
         cache: predictor_cache.PredictorCache | None = None,
     ) -> None:
-        self._services = services
+        super().__init__(services)
         self._max_trials = max_trials
         self._cache = predictor_cache.SHARED if cache is None else cache
-
-    def bound_to(self, services: Services) -> ModelAutomationPipeline:
-        """Return a pipeline that runs on ``services`` unless this one has its own."""
-        if self._services is not None:
-            return self
-        return ModelAutomationPipeline(services, max_trials=self._max_trials, cache=self._cache)
-
-    def run(self, bot_name: str, energy: int = 1) -> AutomationResult:
-        """Improve a bot, and promote the challenger or reject it.
-
-        Returns
-        -------
-        AutomationResult
-            ``promoted``, ``rejected`` or ``no_data``.
-
-        Raises
-        ------
-        EnergyError
-            If ``energy`` is not an integer in 1..100.
-        MenaceError
-            Whatever :meth:`improve` raises.
-        """
-        from dataclasses import replace
-
-        result = self.improve(bot_name, energy)
-        services = self._services
-        if services is None or result.package is None:
-            return result
-        if result.status != "accepted":
-            services.store.reject(bot_name, result.package.version)
-            return result
-        services.store.promote(
-            bot_name,
-            result.package.version,
-            row=services.store.snapshot(bot_name).loop.labelled_rows,
-            at=services.clock.now(),
-        )
-        return replace(result, status="promoted")
-
-    def improve(
-        self, bot_name: str, energy: int = 1, *, cycle_id: int | None = None
-    ) -> AutomationResult:
-        """Train, evaluate and package a challenger; it is stored, but does not serve yet.
-
-        Parameters
-        ----------
-        bot_name
-            The bot.
-        energy
-            Budget, 1..100; one unit buys the bot's ``seconds_per_energy`` CPU-seconds. At 1 the
-            champion's configuration is refitted, above 1 there is a search around it.
-        cycle_id
-            The cycle that this belongs to; a cycle that was resumed does not store a second model.
-
-        Returns
-        -------
-        AutomationResult
-            ``accepted`` or ``rejected`` by the gate, or ``no_data`` where there is no such bot, no
-            source, or fewer than 20 labelled rows. ``roi`` is the expected ROI delta over the
-            settlement rows, ``None`` where it is not finite; ``cost_usd`` contains the promotion's
-            price where it was accepted.
-
-        Raises
-        ------
-        EnergyError
-            If ``energy`` is not an integer in 1..100.
-        DataError
-            If the window cannot be learned from.
-        PackageError
-            If the champion was made by a newer version. One whose package is missing or damaged is
-            passed over, with a warning in the log.
-        """
-        if type(energy) is not int or not MIN_ENERGY <= energy <= MAX_ENERGY:
-            raise EnergyError(
-                f"energy is {energy!r}.",
-                bot=bot_name,
-                cycle_id=cycle_id,
-                remedy=f"give an integer from {MIN_ENERGY} to {MAX_ENERGY}",
-            )
-        services = self._resolved()
-        if services is None:
-            return _no_data(bot_name, energy, cycle_id, "there is no workspace here")
-        try:
-            bot = services.store.bot(bot_name)
-        except UnknownBotError:
-            return _no_data(bot_name, energy, cycle_id, f"there is no bot {bot_name!r}")
-        snapshot = services.store.snapshot(bot_name)
-        window = _read_window(services, bot, snapshot)
-        rows = 0 if window is None else len(window)
-        if window is None or rows < MIN_ROWS:
-            found = f"the bot has {rows} labelled rows; {MIN_ROWS} are needed"
-            return _no_data(bot_name, energy, cycle_id, found, "wait for its source to have more")
-        job = self._job(services, bot, snapshot, window, energy)
-        from menace.model_automation_pipeline.training import train_challenger
-
-        outcome: TrainingOutcome = services.executor.run(train_challenger, job)
-        return _stored(services, job, outcome, cycle_id)
 
     def score(
         self, bot_name: str, version: int, rows: pd.DataFrame
@@ -192,7 +86,7 @@ class ModelAutomationPipeline:
         services = self._resolved()
         if services is None:
             raise UnknownBotError(
-                "there is no workspace here.", bot=bot_name, remedy=f"menace init, then {_REMEDY}"
+                "there is no workspace here.", bot=bot_name, remedy=f"menace init, then {REMEDY}"
             )
         model = services.store.model(bot_name, version)
 
@@ -203,145 +97,10 @@ class ModelAutomationPipeline:
 
         return self._cache.get(model.sha256, load)
 
-    def _metric(self, bot_name: str) -> Metric | None:
-        """Say in which metric models of the bot are compared; ``None``: each in its own."""
-        services = self._resolved()
-        if services is None:
-            return None
-        metric = services.store.bot(bot_name).metric
-        champion = services.store.snapshot(bot_name).champion_version
-        if metric is not None or champion is None:
-            return metric
-        return Metric(services.store.model(bot_name, champion).manifest["metric"])
+    def _train(self, services: Services, job: TrainingJob) -> TrainingOutcome:
+        from menace.model_automation_pipeline.training import train_challenger
 
-    def _resolved(self) -> Services | None:
-        if self._services is None:
-            self._services = load_dotted(DEFAULT_WIRING)()
-        return self._services
-
-    def _job(
-        self,
-        services: Services,
-        bot: BotConfig,
-        snapshot: BotSnapshot,
-        window: pd.DataFrame,
-        energy: int,
-    ) -> TrainingJob:
-        from menace.model_automation_pipeline.training import TrainingJob
-        from menace.model_automation_pipeline.training_seed import training_seed
-
-        champion = None
-        if snapshot.champion_version is not None:
-            model = services.store.model(bot.name, snapshot.champion_version)
-            try:
-                champion = services.artifacts.get(model.artifact, model.sha256)
-            except PackageError as error:
-                # A new model is what mends this, so it must not be what prevents one.
-                logger.warning("the challenger is judged as a first model: %s", error)
-        row = snapshot.loop.labelled_rows
-        return TrainingJob(
-            bot=bot,
-            window=window,
-            row=row,
-            champion=champion,
-            energy=energy,
-            seed=training_seed(bot.seed, row),
-            gate_z=services.settings.gate_z,
-            max_trials=self._max_trials,
-            counted_budget=services.settings.meter == "counted",
+        outcome: TrainingOutcome = services.executor.run(
+            train_challenger, replace(job, max_trials=self._max_trials)
         )
-
-
-def _read_window(services: Services, bot: BotConfig, snapshot: BotSnapshot) -> pd.DataFrame | None:
-    position = snapshot.loop.position
-    if bot.source is None or position is None:
-        return None
-    rows, look_back = services.rows_of(bot), bot.window_rows
-    wanted = min(bot.window_rows, snapshot.loop.labelled_rows)
-    start = services.store.mark_before(bot.name, position.row - look_back)
-    window = rows.read_window(start, position, rows=bot.window_rows)
-    # Rows whose label was given up lie in the source, but not in the window. Each look back is
-    # twice as long as the one before, so that all of them together cost little more than the last.
-    while len(window) < wanted and start is not None:
-        look_back *= 2
-        earlier = services.store.mark_before(bot.name, position.row - look_back)
-        if earlier != start:
-            start = earlier
-            window = rows.read_window(start, position, rows=bot.window_rows)
-    return window
-
-
-def _stored(
-    services: Services, job: TrainingJob, outcome: TrainingOutcome, cycle_id: int | None
-) -> AutomationResult:
-    """Store the challenger and say what it is expected to earn."""
-    bot, store = job.bot, services.store
-    from menace.model_automation_pipeline.target import SURE_ROWS
-
-    task, metric = Task(outcome.manifest["task"]), Metric(outcome.manifest["metric"])
-    fixed = bot.task is not None and bot.metric is not None
-    # What a few rows show is a guess: the next training, on more of them, makes it anew.
-    if not fixed and (bot.task or len(job.window) >= min(SURE_ROWS, bot.window_rows)):
-        store.set_task(bot.name, task=bot.task or task, metric=bot.metric or metric)
-    artifact, sha256 = services.artifacts.put(bot.name, outcome.files)
-    model = store.add_model(
-        bot.name,
-        sha256=sha256,
-        artifact=artifact,
-        row=job.row,
-        at=services.clock.now(),
-        cycle_id=cycle_id,
-        manifest=outcome.manifest,
-    )
-    promote = outcome.verdict.promote
-    charged_seconds = services.meter.charge(
-        measured_seconds=outcome.cpu_seconds, counted_seconds=outcome.counted_seconds
-    )
-    economics = bot.economics
-    cost_usd = charged_seconds * economics.cpu_second_usd
-    cost_usd += economics.promotion_usd if promote else 0.0
-    gain_usd = outcome.verdict.expected_gain_usd if promote else 0.0
-    spent_usd = economics.serving_usd_per_row * bot.settlement_rows + cost_usd
-    return AutomationResult(
-        status="accepted" if promote else "rejected",
-        package=Package(model.version, model.sha256, model.artifact, model.manifest),
-        roi=_expected_roi(gain_usd, cost_usd, spent_usd),
-        bot=bot.name,
-        energy=job.energy,
-        cycle_id=cycle_id,
-        cpu_seconds=charged_seconds,
-        cost_usd=cost_usd,
-        metrics=_metrics(outcome),
-        message=outcome.verdict.warning or outcome.verdict.reason,
-    )
-
-
-def _expected_roi(gain_usd: float, cost_usd: float, spent_usd: float) -> float | None:
-    roi = float((gain_usd - cost_usd) / spent_usd) if spent_usd > 0.0 else 0.0
-    return roi if math.isfinite(roi) else None
-
-
-def _metrics(outcome: TrainingOutcome) -> Json:
-    return {
-        **outcome.comparison.to_json(),
-        "gate": outcome.verdict.to_json(),
-        "measured_cpu_seconds": outcome.cpu_seconds,
-        "counted_cpu_seconds": outcome.counted_seconds,
-        "reference_fit_seconds": outcome.reference_fit_seconds,
-        "search": None if outcome.search is None else outcome.search.to_json(),
-        "family": outcome.manifest["family"],
-        "params": outcome.manifest["params"],
-    }
-
-
-def _no_data(
-    bot: str, energy: int, cycle_id: int | None, why: str, remedy: str | None = None
-) -> AutomationResult:
-    adding = f"to put a model under care: {_REMEDY.replace('NAME', bot)}"
-    return AutomationResult(
-        status="no_data",
-        bot=bot,
-        energy=energy,
-        cycle_id=cycle_id,
-        message=f"{why}; {remedy or adding}",
-    )
+        return outcome

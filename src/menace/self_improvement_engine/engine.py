@@ -191,7 +191,7 @@ class SelfImprovementEngine:
             requested=self._requested,
             interval=self.interval,
             issue_severity=organs.services.settings.issue_severity,
-            learns=organs.bot.source is not None or not organs.tabular,
+            learns=organs.bot.source is not None or not organs.needs_rows,
             staged=organs.staged,
         )
         inputs = {**situation.inputs(), "budget": budget}
@@ -352,7 +352,7 @@ class SelfImprovementEngine:
         self._requested = False
         budget = decision.inputs["budget"]
         labelled_rows = organs.services.store.snapshot(self.bot_name).loop.labelled_rows
-        if organs.tabular and labelled_rows == 0:
+        if organs.needs_rows and labelled_rows == 0:
             return self._no_data(int(budget["energy"]), organs.bot)
         state = self._engine_state()
         state.last_cycle_at = organs.services.clock.now()

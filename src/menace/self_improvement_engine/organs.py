@@ -35,8 +35,8 @@ class Organs:
         Where policy and engine state are kept; ``None``: only in memory.
     owner
         Who holds the bot's lease: this process and this engine.
-    tabular
-        Whether the pipeline is the built-in one, which needs labelled rows.
+    needs_rows
+        Whether the pipeline learns from the bot's labelled rows, so that it needs some.
     staged
         Whether the pipeline leaves models that can be scored and served again.
     issues, diagnosed_outcomes
@@ -56,7 +56,7 @@ class Organs:
     settler: Settler
     learner: Learner
     owner: str
-    tabular: bool
+    needs_rows: bool
     staged: bool
     issues: tuple[Issue, ...] = ()
     diagnosed_outcomes: int = -1
@@ -73,9 +73,10 @@ class Organs:
     ) -> Organs:
         """Put an engine's parts together: what it was given, and the defaults for the rest."""
         from menace.model_automation_pipeline import ModelAutomationPipeline
+        from menace.model_automation_pipeline.window_pipeline import WindowPipeline
 
         pipeline = engine.pipeline or ModelAutomationPipeline(services)
-        if isinstance(pipeline, ModelAutomationPipeline):
+        if isinstance(pipeline, WindowPipeline):
             pipeline = pipeline.bound_to(services)
         folder = services.state_folder
         policy, policy_path = _policy(engine, bot, folder)
@@ -96,7 +97,7 @@ class Organs:
                 services.store, meta_logger=engine.meta_logger, data_bot=engine.data_bot
             ),
             owner=f"{process_identity()}/{next(_instances)}",
-            tabular=isinstance(pipeline, ModelAutomationPipeline),
+            needs_rows=isinstance(pipeline, WindowPipeline),
             staged=isinstance(pipeline, StagedPipeline),
         )
 
