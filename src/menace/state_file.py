@@ -69,7 +69,7 @@ def write_state(path: Path, *, kind: str, version: int, data: Json) -> None:
         if path.exists():
             _replace_backup(path)
         Path(temporary).replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
         raise _unwritable(path, error) from error
@@ -141,7 +141,8 @@ def _replace_backup(path: Path) -> None:
     staging.replace(backup)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

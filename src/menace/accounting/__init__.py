@@ -1,4 +1,4 @@
-"""What cycles bring and what they may cost: ROI deltas, their history, and the energy budget."""
+"""What cycles bring and may cost: ROI deltas, by bot and by module, and the energy budget."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from menace.accounting.energy_budget import (
     roi_factor,
     validated_energy,
 )
+from menace.accounting.module_roi_log import ModuleRoiLog
 from menace.accounting.roi_tracker import RoiTracker, roi_delta, roi_trend
 
 __all__ = [
     "EnergyAllotment",
     "EnergyBudget",
+    "ModuleRoiLog",
     "RoiTracker",
     "roi_delta",
     "roi_factor",

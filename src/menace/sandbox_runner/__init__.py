@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from menace.accounting.module_roi_log import ModuleRoiLog
 from menace.sandbox_runner.hindsight import Schedule, follow, hindsight
 from menace.sandbox_runner.loss_table import LossTable
 
-__all__ = ["LossTable", "Schedule", "follow", "hindsight"]
+_SandboxMetaLogger = ModuleRoiLog
+"""The name under which the log has been known to its users."""
+
+__all__ = ["LossTable", "ModuleRoiLog", "Schedule", "follow", "hindsight"]
