@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-import logging
 import threading
 import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from menace.accounting.energy_budget import EnergyBudget, validated_energy
-from menace.config import DEFAULT_WIRING, LoopSettings, load_dotted
-from menace.errors import (
-    CycleConflictError,
-    MenaceError,
-    NoDataWarning,
-    UnknownBotError,
-)
-from menace.records import AutomationResult, CycleState, Decision
+from menace.accounting.energy_budget import validated_energy
+from menace.config import LoopSettings
+from menace.errors import NoDataWarning, UnknownBotError
+from menace.records import AutomationResult, Decision
+from menace.self_improvement_engine.absence import why_no_data
+from menace.self_improvement_engine.deciding import Decider
 from menace.self_improvement_engine.engine_state import EngineState, iso_utc
-from menace.self_improvement_engine.lease import lease
-from menace.self_improvement_engine.organs import Organs
-from menace.self_improvement_engine.trigger import Situation, assess, judge
+from menace.self_improvement_engine.lease import check_held, lease
+from menace.self_improvement_engine.organs import Organs, services_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -42,9 +36,6 @@ if TYPE_CHECKING:
     from menace.self_improvement_engine.cycle import CodePatcher
     from menace.self_improvement_engine.schedule import Schedule
     from menace.self_improvement_policy import SelfImprovementPolicy
-
-RECENT_CYCLES = 20
-logger = logging.getLogger(__name__)
 
 
 class SelfImprovementEngine:
@@ -182,21 +173,7 @@ class SelfImprovementEngine:
         organs = self._wired()
         if organs is None:
             return Decision(self.bot_name, True, "no such bot here", time.time())
-        budget = self._budget(organs, energy, asked_for=self._requested)
-        situation = self._situation(organs, energy=int(budget["energy"]))
-        run, reason = judge(
-            organs.bot,
-            situation,
-            policy=organs.policy,
-            requested=self._requested,
-            interval=self.interval,
-            issue_severity=organs.services.settings.issue_severity,
-            learns=organs.bot.source is not None or not organs.needs_rows,
-            staged=organs.staged,
-        )
-        inputs = {**situation.inputs(), "budget": budget}
-        decision = Decision(self.bot_name, run, reason, organs.services.clock.now(), inputs)
-        return organs.store_decision(decision)
+        return self._decider(organs).decide(energy, requested=self._requested)
 
     def run_cycle(self, energy: int = 1) -> AutomationResult:
         """Take new rows in and run a cycle now.
@@ -227,7 +204,7 @@ class SelfImprovementEngine:
         if organs is None:
             return self._no_data(energy)
         with self._turn, self._lease(organs) as held:
-            self._check_held(held)
+            check_held(held, self.bot_name)
             resumed = self._take_in(organs, partial=True)
             if resumed is not None:
                 return resumed
@@ -291,7 +268,7 @@ class SelfImprovementEngine:
         if organs is None:
             raise UnknownBotError("there is no such bot here.", bot=self.bot_name)
         with self._turn, self._lease(organs) as held:
-            self._check_held(held)
+            check_held(held, self.bot_name)
             version = organs.settler.roll_back(organs.bot, to=to)
             organs.settler.settle_due(organs.bot)
             self._learn(organs)
@@ -300,17 +277,8 @@ class SelfImprovementEngine:
 
     def record_failure(self, error: Exception) -> None:
         """Note in the store that the bot could not even be looked at, and why."""
-        organs = self._organs
-        if organs is None:
-            return
-        now = organs.services.clock.now()
-        inputs = {"error": f"{type(error).__name__}: {error}"}
-        try:
-            organs.services.store.add_decision(
-                Decision(self.bot_name, False, "failed", now, inputs)
-            )
-        except MenaceError as unwritable:
-            logger.error("bot %s: its failure could not be stored: %s", self.bot_name, unwritable)
+        if self._organs is not None:
+            self._organs.record_failure(error)
 
     @property
     def poll_seconds(self) -> float:
@@ -370,50 +338,12 @@ class SelfImprovementEngine:
         organs.deliver_events()
         return result
 
-    def _budget(self, organs: Organs, energy: int | None, *, asked_for: bool) -> Json:
-        """Energy of the cycle with every factor; a number that a person asked for stands."""
-        if asked_for or self.capital_bot is None:
-            return {"energy": energy or 1, "asked_for": asked_for}
-        roi = self._engine_state().roi
-        budget = EnergyBudget().energy(
-            energy_score=self._energy_score(organs),
-            energy=energy,
-            predicted=self._situation(organs, energy=1).policy_score,
-            short_term_mean=roi.short_term_mean(5),
-            ema=roi.ema,
-        )
-        return budget.to_json()
-
-    def _situation(self, organs: Organs, *, energy: int) -> Situation:
-        services = organs.services
-        snapshot = services.store.snapshot(self.bot_name)
-        issues = (*snapshot.loop.issues, *organs.diagnosed(snapshot.totals.outcomes))
-        return assess(
-            organs.bot,
-            snapshot,
-            tuple(sorted(issues, key=lambda issue: -issue.severity)),
-            policy=organs.policy,
+    def _decider(self, organs: Organs) -> Decider:
+        return Decider(
+            organs,
             roi=self._engine_state().roi,
-            energy=energy,
-            energy_score=None if self.capital_bot is None else self._energy_score(organs),
-            now=services.clock.now(),
-        )
-
-    def _energy_score(self, organs: Organs) -> float:
-        if self.capital_bot is None:
-            return 0.0
-        ended = organs.services.store.cycles(
-            self.bot_name, last=RECENT_CYCLES, states=(CycleState.SETTLED,)
-        )
-        count = max(1, len(ended))
-        promoted = sum(cycle.outcome == "promoted" for cycle in ended)
-        failed = sum(cycle.outcome == "failed" for cycle in ended)
-        paid = sum(cycle.gain_usd > cycle.cost_usd for cycle in ended)
-        return self.capital_bot.energy_score(
-            load=0.0,
-            success_rate=promoted / count,
-            deploy_eff=paid / count,
-            failure_rate=failed / count,
+            interval=self.interval,
+            capital_bot=self.capital_bot,
         )
 
     def _learn(self, organs: Organs) -> None:
@@ -433,14 +363,6 @@ class SelfImprovementEngine:
             clock=organs.services.clock,
         )
 
-    def _check_held(self, held: bool) -> None:
-        if not held:
-            raise CycleConflictError(
-                "another process cares for this bot at the moment.",
-                bot=self.bot_name,
-                remedy="wait for it to finish, or stop it",
-            )
-
     def _engine_state(self) -> EngineState:
         if self._state is None:
             organs = self._wired()
@@ -452,21 +374,7 @@ class SelfImprovementEngine:
         return self._state
 
     def _no_data(self, energy: int, bot: BotConfig | None = None) -> AutomationResult:
-        first = "" if self._services() is not None else "menace init && "
-        message = (
-            f"bot {self.bot_name!r} has no data; add some with: "
-            f"{first}menace bot add {self.bot_name} --source FILE --target COLUMN"
-        )
-        if bot is not None and bot.source is None:
-            message = (
-                f"bot {self.bot_name!r} only reports outcomes; a bot that menace improves has a "
-                "source: menace bot add OTHER_NAME --source FILE --target COLUMN"
-            )
-        elif bot is not None and bot.source is not None:
-            message = (
-                f"bot {self.bot_name!r} has no labelled rows yet; they are awaited in "
-                f"{bot.source.location}"
-            )
+        message = why_no_data(self.bot_name, bot, initialised=self._services() is not None)
         if not self._warned:
             warnings.warn(message, NoDataWarning, stacklevel=3)
             self._warned = True
@@ -486,10 +394,6 @@ class SelfImprovementEngine:
         return self._organs
 
     def _services(self) -> Services | None:
-        services = self._given_services
-        if services is None:
-            services = load_dotted(DEFAULT_WIRING)(store=self._store)
-        if services is None:
-            return None
-        given = {"store": self._store, "event_bus": self._event_bus, "clock": self._clock}
-        return dataclasses.replace(services, **{k: v for k, v in given.items() if v is not None})
+        return services_of(
+            self._given_services, store=self._store, event_bus=self._event_bus, clock=self._clock
+        )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from menace.errors import MenaceError
+from menace.errors import CycleConflictError, MenaceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +71,22 @@ def lease(store: Store, bot: str, *, owner: str, seconds: float, clock: Clock) -
         done.set()
         renewing.join()
         store.release_lease(bot, owner=owner)
+
+
+def check_held(held: bool, bot: str) -> None:
+    """Refuse to go on without the bot's lease.
+
+    Raises
+    ------
+    CycleConflictError
+        If it is not held.
+    """
+    if not held:
+        raise CycleConflictError(
+            "another process cares for this bot at the moment.",
+            bot=bot,
+            remedy="wait for it to finish, or stop it",
+        )
 
 
 def _start_of(pid: int) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from menace.config import DEFAULT_WIRING, load_dotted
 from menace.diagnostic_manager import DiagnosticManager
+from menace.errors import MenaceError
 from menace.interfaces import StagedPipeline
+from menace.records import Decision
 from menace.self_improvement_engine.cycle import CodePatcher, CycleRunner
 from menace.self_improvement_engine.learning import Learner
 from menace.self_improvement_engine.lease import process_identity
@@ -18,11 +22,12 @@ from menace.self_improvement_policy import SelfImprovementPolicy
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from menace.interfaces import DiagnosticSource, Services
-    from menace.records import BotConfig, Decision, Issue
+    from menace.interfaces import Clock, DiagnosticSource, EventBus, Services, Store
+    from menace.records import BotConfig, Issue
     from menace.self_improvement_engine.engine import SelfImprovementEngine
 
 _instances = itertools.count()
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -111,6 +116,15 @@ class Organs:
         self.last_no = None if decision.run else decision
         return decision
 
+    def record_failure(self, error: Exception) -> None:
+        """Note in the store that the bot could not even be looked at, and why."""
+        now = self.services.clock.now()
+        inputs = {"error": f"{type(error).__name__}: {error}"}
+        try:
+            self.services.store.add_decision(Decision(self.bot.name, False, "failed", now, inputs))
+        except MenaceError as unwritable:
+            logger.error("bot %s: its failure could not be stored: %s", self.bot.name, unwritable)
+
     def diagnosed(self, outcomes: int) -> tuple[Issue, ...]:
         """Diagnose when outcomes have come in since the last time; otherwise remember."""
         if self.diagnosed_outcomes != outcomes:
@@ -129,6 +143,23 @@ class Organs:
         while events := store.pending_events(bot=self.bot.name):
             bus.publish(events)
             store.mark_delivered([e.event_id for e in events if e.event_id is not None])
+
+
+def services_of(
+    given: Services | None,
+    *,
+    store: Store | None,
+    event_bus: EventBus | None,
+    clock: Clock | None,
+) -> Services | None:
+    """Find what an engine runs on: what it was given, else the workspace around the folder."""
+    services = given
+    if services is None:
+        services = load_dotted(DEFAULT_WIRING)(store=store)
+    if services is None:
+        return None
+    own = {"store": store, "event_bus": event_bus, "clock": clock}
+    return replace(services, **{k: v for k, v in own.items() if v is not None})
 
 
 def _same_ground(last: Decision, now: Decision) -> bool:

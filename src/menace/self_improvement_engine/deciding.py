@@ -1,0 +1,112 @@
+"""Bring together what a decision rests on, have it judged, and store it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from menace.accounting.energy_budget import EnergyBudget
+from menace.records import CycleState, Decision
+from menace.self_improvement_engine.trigger import Situation, assess, judge
+
+if TYPE_CHECKING:
+    from menace.accounting.roi_tracker import RoiTracker
+    from menace.interfaces import EnergyScorer
+    from menace.records import Json
+    from menace.self_improvement_engine.organs import Organs
+
+RECENT_CYCLES = 20
+"""Cycles that the energy score looks back on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Decides for one bot whether a cycle is worth its cost now.
+
+    Attributes
+    ----------
+    organs
+        The engine's parts.
+    roi
+        The bot's ROI deltas.
+    interval
+        Seconds after which a cycle runs whatever the policy says; ``None``: never for that reason.
+    capital_bot
+        Scales the energy of cycles that nobody asked for by number, if given.
+    """
+
+    organs: Organs
+    roi: RoiTracker
+    interval: float | None
+    capital_bot: EnergyScorer | None
+
+    def decide(self, energy: int | None, *, requested: bool) -> Decision:
+        """Decide, and store the decision, also a no.
+
+        Parameters
+        ----------
+        energy
+            Budget that the caller has in mind, 1..100.
+        requested
+            Whether somebody asked for a cycle.
+        """
+        organs = self.organs
+        budget = self._budget(energy, asked_for=requested)
+        situation = self._situation(energy=int(budget["energy"]))
+        run, reason = judge(
+            organs.bot,
+            situation,
+            policy=organs.policy,
+            requested=requested,
+            interval=self.interval,
+            issue_severity=organs.services.settings.issue_severity,
+            learns=organs.bot.source is not None or not organs.needs_rows,
+            staged=organs.staged,
+        )
+        inputs = {**situation.inputs(), "budget": budget}
+        decision = Decision(organs.bot.name, run, reason, organs.services.clock.now(), inputs)
+        return organs.store_decision(decision)
+
+    def _budget(self, energy: int | None, *, asked_for: bool) -> Json:
+        """Energy of the cycle with every factor; a number that a person asked for stands."""
+        if asked_for or self.capital_bot is None:
+            return {"energy": energy or 1, "asked_for": asked_for}
+        budget = EnergyBudget().energy(
+            energy_score=self._energy_score(self.capital_bot),
+            energy=energy,
+            predicted=self._situation(energy=1).policy_score,
+            short_term_mean=self.roi.short_term_mean(5),
+            ema=self.roi.ema,
+        )
+        return budget.to_json()
+
+    def _situation(self, *, energy: int) -> Situation:
+        organs, capital_bot = self.organs, self.capital_bot
+        services = organs.services
+        snapshot = services.store.snapshot(organs.bot.name)
+        issues = (*snapshot.loop.issues, *organs.diagnosed(snapshot.totals.outcomes))
+        return assess(
+            organs.bot,
+            snapshot,
+            tuple(sorted(issues, key=lambda issue: -issue.severity)),
+            policy=organs.policy,
+            roi=self.roi,
+            energy=energy,
+            energy_score=None if capital_bot is None else self._energy_score(capital_bot),
+            now=services.clock.now(),
+        )
+
+    def _energy_score(self, capital_bot: EnergyScorer) -> float:
+        ended = self.organs.services.store.cycles(
+            self.organs.bot.name, last=RECENT_CYCLES, states=(CycleState.SETTLED,)
+        )
+        count = max(1, len(ended))
+        promoted = sum(cycle.outcome == "promoted" for cycle in ended)
+        failed = sum(cycle.outcome == "failed" for cycle in ended)
+        paid = sum(cycle.gain_usd > cycle.cost_usd for cycle in ended)
+        return capital_bot.energy_score(
+            load=0.0,
+            success_rate=promoted / count,
+            deploy_eff=paid / count,
+            failure_rate=failed / count,
+        )
