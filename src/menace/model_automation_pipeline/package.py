@@ -151,19 +151,45 @@ def pack(
     dict
         File name → content; the same for the same model.
     """
-    files = model.files()
+    return sealed(
+        model.files(),
+        {
+            **facts,
+            "task": target.task.value,
+            "metric": target.metric.value,
+            "target": target.name,
+            "labels": list(target.labels),
+            "family": candidate.family,
+            "params": dict(candidate.params),
+            "features": encoder.to_json(),
+        },
+    )
+
+
+def sealed(files: Mapping[str, bytes], facts: Json) -> dict[str, bytes]:
+    """Add the manifest to a model's files.
+
+    Parameters
+    ----------
+    files
+        File name → content.
+    facts
+        What is known of the model, as plain JSON without times.
+
+    Raises
+    ------
+    PackageError
+        If one of the files has the manifest's name.
+    """
+    if MANIFEST_FILE in files:
+        raise PackageError(
+            f"{MANIFEST_FILE} is the package's own file.", remedy="give the model's another name"
+        )
     manifest = {
         **facts,
         "format": FORMAT_VERSION,
         "menace": __version__,
         "libraries": dict(library_versions()),
-        "task": target.task.value,
-        "metric": target.metric.value,
-        "target": target.name,
-        "labels": list(target.labels),
-        "family": candidate.family,
-        "params": dict(candidate.params),
-        "features": encoder.to_json(),
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
     }
     text = json.dumps(manifest, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)

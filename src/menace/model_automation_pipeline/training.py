@@ -186,12 +186,17 @@ def _trained(job: TrainingJob) -> TrainingOutcome:
     )
 
 
-def split_holdout(job: TrainingJob, champion: Predictor | None) -> tuple[int, bool]:
+def split_holdout(job: TrainingJob, champion_row: int | None) -> tuple[int, bool]:
     """Say how many of the newest rows are held out, and whether a stand-in is compared on them.
 
     ``holdout_rows``, but in a window that is not yet full no more than the larger of
     ``HOLDOUT_SHARE`` and ``holdout_rows / window_rows`` of it, and no more than there are rows that
     the champion was not trained on, unless these are too few to judge it.
+
+    Parameters
+    ----------
+    champion_row
+        Labelled rows seen when the champion was trained; ``None`` if there is none.
 
     Returns
     -------
@@ -204,9 +209,9 @@ def split_holdout(job: TrainingJob, champion: Predictor | None) -> tuple[int, bo
     share = max(HOLDOUT_SHARE, bot.holdout_rows / bot.window_rows)
     rows = min(bot.holdout_rows, math.ceil(size * share), size // 2)
     rows = max(rows, 2)
-    if champion is None:
+    if champion_row is None:
         return rows, False
-    unseen = job.row - int(champion.manifest["training"]["last_row"])
+    unseen = job.row - champion_row
     if unseen < MIN_UNSEEN_ROWS:
         return rows, unseen < rows
     return min(rows, unseen), False
@@ -229,7 +234,10 @@ class _Training:
         self._budget = budget
         self._target = Target.detect(job.window, job.bot)
         self._champion = self._comparable_champion()
-        self._holdout, self._stand_in = split_holdout(job, self._champion)
+        trained_row = None
+        if self._champion is not None:
+            trained_row = int(self._champion.manifest["training"]["last_row"])
+        self._holdout, self._stand_in = split_holdout(job, trained_row)
         self._earlier = job.window.iloc[: -self._holdout]
         self._newest = job.window.iloc[-self._holdout :]
         self.start = default_candidate() if self._champion is None else self._champion.candidate
