@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from menace.demo import demo_reference, run_demo
-from menace.demo.comparison import CALENDARS, MENACE
+from menace.demo.comparison import CALENDARS
+from menace.sandbox_runner.comparison import MENACE
 
 if TYPE_CHECKING:
-    from menace.demo.reference import Reference
+    from menace.sandbox_runner.reference import Reference
 
 PRICES = (1.0, 3.0, 10.0)
 """Prices of a reference fit, in percent of a tick's rows being wrong."""

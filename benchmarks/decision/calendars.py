@@ -5,13 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.decision.replay import cheapest_of
-from menace.sandbox_runner.calendars import NEVER, Calendar
 
 if TYPE_CHECKING:
     from benchmarks.decision.replay import Past, Policy, PolicyMaker
 
+NEVER = 1_000_000
+"""An interval that no stream reaches."""
+
 INTERVALS = (*range(1, 61), NEVER)
 """Intervals, in batches, that the tuned calendar chooses from."""
+
+
+class Calendar:
+    """Retrains as soon as the model in force is ``every`` batches old."""
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+
+    def wants_cycle(self, past: Past) -> bool:
+        """See :class:`~benchmarks.decision.replay.Policy`."""
+        return past.age >= self.every
 
 
 def every(batches: int) -> PolicyMaker:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.decision.calendars import every, tuned_calendar
+from benchmarks.decision.calendars import NEVER, every, tuned_calendar
 from benchmarks.decision.drift_detectors import adwin, ddm, page_hinkley
 from benchmarks.decision.error_forecast import error_forecast
 from benchmarks.decision.menace_policy import (
@@ -16,7 +16,6 @@ from benchmarks.decision.menace_policy import (
 from benchmarks.decision.rent_or_buy import rent_or_buy, tuned_rent_or_buy
 from benchmarks.decision.retrainopt_peer import retrainopt_base, retrainopt_learned
 from benchmarks.decision.staleness_threshold import staleness_threshold
-from menace.sandbox_runner.calendars import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,10 +9,10 @@ import pytest
 
 from menace.demo import DemoResult, run_demo
 from menace.demo.demo import BOT, TICK_ROWS, WINDOW_TICKS, whole_stream
-from menace.demo.reference import build_reference
 from menace.demo.stream import Stream, bundled_path
 from menace.errors import ConfigError, DataError, WorkspaceError
 from menace.execution.inline_executor import InlineExecutor
+from menace.sandbox_runner.reference import build_reference
 from menace.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from menace.demo.comparison import CALENDARS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from menace.demo.reference import Reference
+    from menace.sandbox_runner.reference import Reference
 
 PRICES = (1.0, 3.0, 10.0)
 ALLOWED_RATIO = 1.08

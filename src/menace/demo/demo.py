@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from menace import __version__
 from menace.config import CONFIG_NAME, validated_bot
-from menace.demo.comparison import MENACE, compare_strategies, demo_report
-from menace.demo.live import run_live
-from menace.demo.reference import Reference, build_reference, reference_fit_seconds
+from menace.demo.comparison import compare_strategies, demo_report
 from menace.demo.stream import Stream, bundled_path
 from menace.errors import ConfigError, WorkspaceError
 from menace.report import Fact, write_report
+from menace.sandbox_runner.comparison import MENACE
+from menace.sandbox_runner.live import run_live
+from menace.sandbox_runner.reference import Reference, build_reference, reference_fit_seconds
 from menace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from menace.demo.live import LiveTick
     from menace.interfaces import Executor
     from menace.records import BotConfig, Json
     from menace.report import StrategyRow
+    from menace.sandbox_runner.live import LiveTick
 
 BOT = "bikes"
 TICK_ROWS = 168
@@ -147,7 +148,14 @@ def run_demo(
                 lambda: reference or _build(rows, bot, executor, workspace, steps)
             )
             lived = run_live(
-                workspace, bot, stream, file, first=WINDOW_TICKS, ticks=count, done=steps.step
+                workspace.engine(bot.name),
+                workspace.store,
+                bot,
+                reveal=lambda batch: stream.reveal(file, batch),
+                label=stream.label,
+                first=WINDOW_TICKS,
+                ticks=count,
+                done=steps.step,
             )
             built = building.result()
         finally:
@@ -165,7 +173,7 @@ def run_demo(
         folder=folder,
         report=report,
         bot=BOT,
-        strategies=compared.rows,
+        strategies=compared.compared.rows,
         calendars_usd=compared.calendars_usd,
         ticks=count - WINDOW_TICKS,
         cpu_seconds=sum(tick.cpu_seconds for tick in lived),

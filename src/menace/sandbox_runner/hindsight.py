@@ -5,8 +5,8 @@ With :math:`V_t(i)` the least cost of ticks *t*, *t* + 1, … when model *i* ser
 .. math:: V_t(i) = \ell_{i,t} + \min\bigl(V_{t+1}(i),\; c_t + V_{t+1}(t)\bigr),
 
 where the second choice, a cycle at the end of tick *t*, exists only where the gate accepts the
-challenger; after the last tick nothing is decided. Bellman 1957, "Dynamic Programming". Time and
-memory are quadratic in the number of ticks.
+challenger (a promotion's price is part of :math:`c_t`); after the last tick nothing is decided.
+Bellman 1957, "Dynamic Programming". Time and memory are quadratic in the number of ticks.
 """
 
 from __future__ import annotations
@@ -72,9 +72,11 @@ def follow(table: LossTable, wants_cycle: Callable[[int, int], bool]) -> Schedul
         loss_usd += cost
         if tick < table.ticks - 1 and wants_cycle(tick, model):
             cycles.append(tick)
-            cycle_usd += float(table.cycle_usd[tick])
-            cost += float(table.cycle_usd[tick])
-            if table.accepted[model, tick]:
+            accepted = bool(table.accepted[model, tick])
+            price = float(table.cycle_usd[tick]) + accepted * table.promotion_usd
+            cycle_usd += price
+            cost += price
+            if accepted:
                 model = tick
         costs.append(cost)
     return Schedule(tuple(cycles), tuple(served), loss_usd, cycle_usd, np.array(costs))
@@ -92,14 +94,32 @@ def hindsight(table: LossTable) -> Schedule:
     >>> best.cycles, best.total_usd
     ((1,), 5.0)
     """
+    ahead = run_advantage_usd(table)
+    return follow(table, lambda tick, model: bool(ahead[model, tick] > 0))
+
+
+def run_advantage_usd(table: LossTable) -> NDArray[np.float64]:
+    """Say by how much running a cycle would have been cheaper than waiting, for every model.
+
+    Both with the best that could be done afterwards: waiting may mean a cycle a tick later. In the
+    symbols above, entry (i, t) is :math:`V_{t+1}(i) - c_t - V_{t+1}(t)`.
+
+    Returns
+    -------
+    ndarray, shape (ticks, ticks)
+        USD; positive where the cycle was worth its cost. What the gate refuses is −∞, and so is
+        all that is not decided: ticks before the first that counts, the last one, models that are
+        not older than the tick.
+    """
     ticks = table.ticks
-    runs = np.zeros((ticks, ticks), dtype=np.bool_)
+    ahead = np.full((ticks, ticks), -np.inf)
     value = table.loss_usd[:, ticks - 1].copy()
     for tick in range(ticks - 2, table.first - 1, -1):
-        renewed = np.where(table.accepted[:, tick], table.cycle_usd[tick] + value[tick], np.inf)
-        runs[:, tick] = renewed < value
+        price = table.cycle_usd[tick] + table.promotion_usd
+        renewed = np.where(table.accepted[:, tick], price + value[tick], np.inf)
+        ahead[:tick, tick] = (value - renewed)[:tick]
         value = table.loss_usd[:, tick] + np.minimum(value, renewed)
-    return follow(table, lambda tick, model: bool(runs[model, tick]))
+    return ahead
 
 
 def never(table: LossTable) -> Schedule:

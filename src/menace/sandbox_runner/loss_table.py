@@ -26,6 +26,8 @@ class LossTable:
         part with ``t > i`` is used.
     cycle_usd
         ``cycle_usd[t]``: cost of a cycle at the end of tick *t*, USD, shape ``(ticks,)``.
+    promotion_usd
+        What is added to it where the gate accepts the challenger, USD, ≥ 0.
     accepted
         ``accepted[i, t]``: whether the gate lets the challenger of tick *t* replace champion *i*,
         shape ``(ticks, ticks)``.
@@ -37,6 +39,7 @@ class LossTable:
     cycle_usd: NDArray[np.float64]
     accepted: NDArray[np.bool_]
     first: int = 1
+    promotion_usd: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the shapes."""

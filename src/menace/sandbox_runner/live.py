@@ -1,17 +1,18 @@
-"""The live part of the demonstration: reveal a week, let the engine tick, note what happened."""
+"""The real loop over a history: reveal a tick, let the engine tick, note what happened."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from menace.errors import PipelineError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from menace.demo.stream import Stream
+    from menace.interfaces import Store
     from menace.records import BotConfig
-    from menace.workspace import Workspace
+    from menace.self_improvement_engine import SelfImprovementEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class LiveTick:
 
     Attributes
     ----------
+    row
+        Rows revealed at its end.
     loss_usd
         What the serving model's losses cost, USD.
     cycle_usd
@@ -40,23 +43,28 @@ class LiveTick:
 
 
 def run_live(
-    workspace: Workspace,
+    engine: SelfImprovementEngine,
+    store: Store,
     bot: BotConfig,
-    stream: Stream,
-    file: Path,
     *,
+    reveal: Callable[[int], None],
+    label: Callable[[int], str],
     first: int,
     ticks: int,
     done: Callable[[], None] = lambda: None,
 ) -> list[LiveTick]:
-    """Reveal the stream tick by tick to the real loop.
+    """Reveal a history tick by tick to the real loop.
 
     Parameters
     ----------
-    workspace, bot
-        The bot lives in the workspace; its source is ``file``.
-    stream
-        What is revealed.
+    engine, store
+        The bot's engine, and the store that it writes to.
+    bot
+        The bot.
+    reveal
+        Called as ``reveal(tick)``, makes that tick's rows visible to the bot's source.
+    label
+        What people call a tick.
     first
         So many ticks are revealed already; the first model is trained on them, at no cost to
         anyone.
@@ -69,22 +77,33 @@ def run_live(
     -------
     list of LiveTick
         Those from ``first`` on.
+
+    Raises
+    ------
+    PipelineError
+        If no first model can be trained.
     """
-    engine = workspace.engine(bot.name)
-    engine.tick()
+    _, made = engine.tick()
+    if store.snapshot(bot.name).champion_version is None:
+        why = "there was no cycle" if made is None else made.error or made.message
+        raise PipelineError(
+            f"no first model can be trained on the first {first * bot.tick_rows} rows: {why}.",
+            bot=bot.name,
+            remedy="give data whose first rows can be learned from, or a larger window_rows",
+        )
     lived = []
-    for batch in range(first, ticks):
-        version = workspace.store.snapshot(bot.name).champion_version
-        before = workspace.store.snapshot(bot.name).totals
-        stream.reveal(file, batch)
+    for tick in range(first, ticks):
+        version = store.snapshot(bot.name).champion_version
+        before = store.snapshot(bot.name).totals
+        reveal(tick)
         _, result = engine.tick()
-        after = workspace.store.snapshot(bot.name).totals
+        after = store.snapshot(bot.name).totals
         rows = after.outcomes - before.outcomes
         loss = after.loss_sum - before.loss_sum
         lived.append(
             LiveTick(
-                row=(batch + 1) * bot.tick_rows,
-                label=stream.label(batch),
+                row=(tick + 1) * bot.tick_rows,
+                label=label(tick),
                 rows=rows,
                 mean_loss=loss / rows,
                 loss_usd=loss * bot.economics.loss_usd,
