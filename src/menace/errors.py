@@ -11,10 +11,12 @@
     ├── DataError                rows, columns, targets or outcomes are not what they must be
     │   └── SourceError          the data source itself cannot be read
     ├── StoreError               the store refused or failed
+    │   ├── ApprovalError        no such question to a person, or it is answered already
     │   ├── CycleConflictError   the bot has a cycle under way, or it is in another state
     │   └── UnknownVersionError  the bot has no such model version
     ├── PackageError             a model package is damaged, foreign or of an unknown type
     ├── EnergyError              an energy outside 1..100
+    ├── CapitalError             an entry, a budget or a ratio that the books cannot take
     ├── PipelineError            training or evaluation failed
     ├── ReportError              a report's data contradict themselves, or it cannot be written
     └── MissingDependencyError   an extra or a system library is not installed
@@ -90,6 +92,10 @@ class StoreError(MenaceError):
     """The store refused a request or failed."""
 
 
+class ApprovalError(StoreError):
+    """There is no such question to a person, or it has been answered."""
+
+
 class CycleConflictError(StoreError):
     """The bot has a cycle under way already, or the cycle is in another state."""
 
@@ -104,6 +110,10 @@ class PackageError(MenaceError):
 
 class EnergyError(MenaceError):
     """An energy outside 1..100."""
+
+
+class CapitalError(MenaceError):
+    """An entry that is not balanced, money that is not there, or a ratio outside 0..1."""
 
 
 class PipelineError(MenaceError):

@@ -13,10 +13,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from menace.config import LoopSettings
+    from menace.double_entry import CapitalEntry
     from menace.records import (
+        Approval,
+        ApprovalState,
         AutomationResult,
         BotConfig,
         BotSnapshot,
+        Budget,
+        BudgetCheck,
         Cycle,
         CycleState,
         Decision,
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
         MetricSample,
         ModelVersion,
         Outcome,
+        Scaling,
         SourcePosition,
         Tick,
     )
@@ -53,7 +59,89 @@ class CpuMeter(Protocol):
         ...
 
 
-class Store(Protocol):
+class CapitalBooks(Protocol):
+    """The part of a store that keeps the money: entries, daily sums, budgets, costs of cycles.
+
+    Transactions, errors and threads are those of :class:`Store`.
+    """
+
+    def post_capital(self, entry: CapitalEntry, *, covered: Sequence[str] = ()) -> int:
+        """Append an entry and add it to the daily sums; returns its id.
+
+        Raises ``CapitalError``, and changes nothing, if the entry is not balanced
+        (:func:`menace.double_entry.check_entry`), if its cycle has one already, or if one of the
+        accounts ``covered`` would be below 0 afterwards.
+        """
+        ...
+
+    def capital_entries(self, *, last: int, bot: str | None = None) -> list[CapitalEntry]:
+        """Read the ``last`` entries (that concern one bot), oldest first."""
+        ...
+
+    def capital_balances(self) -> dict[str, int]:
+        """Read the balance of every account that was ever posted to, nano-USD; debits positive."""
+        ...
+
+    def capital_days(self, account: str, *, since: int) -> dict[int, int]:
+        """Read an account's postings per UTC day from day ``since`` on, nano-USD.
+
+        Days are counted from 1970-01-01; those without postings are left out.
+        """
+        ...
+
+    def set_budget(self, budget: Budget) -> None:
+        """Set or lift what a day's cycles may cost, of one bot or of all."""
+        ...
+
+    def budgets(self) -> list[Budget]:
+        """Read the budgets: that of all bots first, then those of bots, by name."""
+        ...
+
+    def cycle_costs(self, *, since: float) -> dict[str, float]:
+        """Add up by bot what cycles cost that ended at or after ``since``, USD.
+
+        A cycle that is under way counts with the ``expected_cost_usd`` in its details.
+        """
+        ...
+
+
+class ScalingRecords(Protocol):
+    """The part of a store that belongs to no bot: numbers of engines, and questions to people.
+
+    Transactions, errors and threads are those of :class:`Store`.
+    """
+
+    def add_scaling(self, scaling: Scaling, *, replacing: int | None = None) -> int:
+        """Append what was decided about the number of engines; returns its id.
+
+        With ``replacing``, the id of the newest, that one gets the new time, reason and inputs
+        instead, if both of them wait.
+        """
+        ...
+
+    def scalings(self, *, last: int, moved_only: bool = False) -> list[Scaling]:
+        """Read the ``last`` of them (that created or removed an engine), oldest first."""
+        ...
+
+    def ask_approval(self, subject: str, *, at: float, inputs: Json) -> Approval:
+        """Ask a person; returns the subject's question that is pending or granted, if there is."""
+        ...
+
+    def approvals(self, *, last: int, subject: str | None = None) -> list[Approval]:
+        """Read the ``last`` questions, oldest first."""
+        ...
+
+    def move_approval(
+        self, approval_id: int, *, expected: ApprovalState, state: ApprovalState, at: float
+    ) -> Approval:
+        """Move a question from ``expected`` to ``state``.
+
+        Raises ``ApprovalError`` if there is none, or it is in another state.
+        """
+        ...
+
+
+class Store(CapitalBooks, ScalingRecords, Protocol):
     """Keeps everything that must not be lost.
 
     Every method is one transaction: when it returns, its effect is durable and visible to other
@@ -244,10 +332,19 @@ class Store(Protocol):
         """
         ...
 
-    def settle(self, entry: LedgerEntry, *, expected: CycleState, outcome: str) -> bool:
+    def settle(
+        self,
+        entry: LedgerEntry,
+        *,
+        expected: CycleState,
+        outcome: str,
+        capital: CapitalEntry | None = None,
+    ) -> bool:
         """Write the ledger entry and move the cycle to ``settled``, with a ``cycle.settled`` event.
 
-        Returns False, and changes nothing, if the cycle is settled already.
+        With ``capital``, the money goes into the books in the same transaction, so that it is there
+        exactly once whenever the process dies. Returns False, and changes nothing, if the cycle is
+        settled already.
         """
         ...
 
@@ -411,6 +508,15 @@ class EnergyScorer(Protocol):
         deploy_eff
             Share of the recent cycles that earned more than they cost.
         """
+        ...
+
+
+@runtime_checkable
+class BudgetKeeper(Protocol):
+    """Says whether there is money for a cycle. A capital bot may be one, and need not."""
+
+    def check_budget(self, bot: str | None = None, cost_usd: float = 0.0) -> BudgetCheck:
+        """Whether ``cost_usd`` more may be spent now (by ``bot``)."""
         ...
 
 

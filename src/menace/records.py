@@ -481,3 +481,102 @@ class AutomationResult:
     metrics: Json = field(default_factory=dict)
     message: str = ""
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What cycles may cost on one UTC day: those of one bot, or of all.
+
+    Attributes
+    ----------
+    bot
+        ``None`` for all bots together.
+    daily_usd
+        USD, ≥ 0; ``None`` lifts the limit.
+    """
+
+    bot: str | None
+    daily_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetCheck:
+    """Whether there is money, and if not, which purse is empty. Truthy if there is.
+
+    Attributes
+    ----------
+    purse
+        The emptiest that matters: ``daily`` (all bots), ``bot`` (its own daily budget),
+        ``allocation`` (money set aside for the bot), ``cash``; ``none`` where nothing limits.
+    left_usd
+        What is left in it, USD; ``None`` without a limit.
+    needed_usd
+        What was asked for, USD.
+    """
+
+    allowed: bool
+    purse: str
+    left_usd: float | None
+    needed_usd: float
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+
+class ScalingAction(StrEnum):
+    """What a look at the number of engines can come to."""
+
+    CREATE = "create"
+    REMOVE = "remove"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """What was decided about the number of engines, and all that was known. Truthy if one moved.
+
+    Attributes
+    ----------
+    engine
+        The one that was created or removed.
+    """
+
+    action: ScalingAction
+    reason: str
+    at: float
+    engine: str | None = None
+    inputs: Json = field(default_factory=dict)
+    scaling_id: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.action is not ScalingAction.WAIT
+
+
+class ApprovalState(StrEnum):
+    """Where a question to a person stands."""
+
+    PENDING = "pending"
+    GRANTED = "granted"
+    REFUSED = "refused"
+    USED = "used"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A question that a person has to answer before money is spent.
+
+    Attributes
+    ----------
+    subject
+        What is asked for, such as ``expansion``; a subject has at most one question that is
+        pending or granted.
+    changed_at
+        When it was granted, refused or used, POSIX seconds.
+    """
+
+    approval_id: int
+    subject: str
+    asked_at: float
+    state: ApprovalState
+    changed_at: float
+    inputs: Json = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """The tables, as SQLAlchemy Core sees them: what the newest migration leaves behind.
 
-Two rules are kept by the schema itself, whatever a program does: a bot has at most one champion
-and at most one cycle under way (partial unique indexes), and a cycle has at most one ledger entry.
+Some rules are kept by the schema itself, whatever a program does: a bot has at most one champion
+and at most one cycle under way (partial unique indexes), a cycle has at most one ledger entry and
+one entry in the capital's books, and a subject has at most one open question to a person.
 
 Statements elsewhere in this package are text in the SQL that SQLite and PostgreSQL share
 (``ON CONFLICT``, ``RETURNING``), with ``?`` for parameters: building and compiling expressions
@@ -37,6 +38,8 @@ UNDER_WAY = "state IN ('decided', 'patching', 'training', 'evaluated')"
 UNDELIVERED = "delivered = 0"
 DELIVERED = "delivered = 1"
 UNSETTLED = "state <> 'settled'"
+MOVED = "action <> 'wait'"
+OPEN_QUESTION = "state IN ('pending', 'granted')"
 
 
 class TextOrNumber(UserDefinedType[Any]):
@@ -151,6 +154,7 @@ cycles = _table(
     Column("error", Text),
     Column("details", Text, nullable=False),
     Index("cycles_by_bot", "bot_id", "cycle_id"),
+    Index("cycles_by_end", "ended_at"),
     Index(
         "one_cycle_under_way",
         "bot_id",
@@ -201,6 +205,76 @@ ledger = _table(
     Column("rows", BIG, nullable=False),
     Column("roi_delta", REAL, nullable=False),
     Index("ledger_by_bot", "bot_id", "entry_id"),
+)
+
+capital_entries = _table(
+    "capital_entries",
+    Column("entry_id", BIG, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("at", REAL, nullable=False),
+    Column("bot_id", BIG, ForeignKey("bots.bot_id")),
+    Column("cycle_id", BIG, ForeignKey("cycles.cycle_id"), unique=True),
+    Column("memo", Text, nullable=False),
+    Index("capital_entries_by_bot", "bot_id", "entry_id"),
+)
+
+capital_postings = _table(
+    "capital_postings",
+    Column(
+        "entry_id",
+        BIG,
+        ForeignKey("capital_entries.entry_id"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("account", Text, primary_key=True),
+    Column("nano_usd", BIG, nullable=False),
+)
+
+capital_days = _table(
+    "capital_days",
+    Column("account", Text, primary_key=True),
+    Column("day", BIG, primary_key=True, autoincrement=False),
+    Column("nano_usd", BIG, nullable=False),
+)
+
+budgets = _table(
+    "budgets",
+    Column("scope", Text, primary_key=True),
+    Column("daily_usd", REAL, nullable=False),
+)
+
+scalings = _table(
+    "scalings",
+    Column("scaling_id", BIG, primary_key=True),
+    Column("action", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", REAL, nullable=False),
+    Column("engine", Text),
+    Column("inputs", Text, nullable=False),
+    Index(
+        "scalings_that_moved",
+        "scaling_id",
+        sqlite_where=text(MOVED),
+        postgresql_where=text(MOVED),
+    ),
+)
+
+approvals = _table(
+    "approvals",
+    Column("approval_id", BIG, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("asked_at", REAL, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("changed_at", REAL, nullable=False),
+    Column("inputs", Text, nullable=False),
+    Index(
+        "one_open_question",
+        "subject",
+        unique=True,
+        sqlite_where=text(OPEN_QUESTION),
+        postgresql_where=text(OPEN_QUESTION),
+    ),
 )
 
 leases = _table(

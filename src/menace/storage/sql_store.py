@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from menace.errors import DuplicateBotError, StoreError, UnknownBotError
 from menace.records import BotSnapshot, BotTotals, Decision, LoopState
 from menace.storage import cycles, models, observations, outbox
+from menace.storage.capital import SQLCapitalBooks, post
 from menace.storage.documents import (
     bot_from_text,
     bot_to_text,
@@ -16,6 +17,7 @@ from menace.storage.documents import (
     to_text,
 )
 from menace.storage.observations import check_last
+from menace.storage.scaling import SQLScalingRecords
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine.interfaces import DBAPICursor
 
+    from menace.double_entry import CapitalEntry
     from menace.records import (
         BotConfig,
         Cycle,
@@ -93,7 +96,7 @@ class Database(Protocol):
         ...
 
 
-class SQLStore:
+class SQLStore(SQLCapitalBooks, SQLScalingRecords):
     """The :class:`menace.interfaces.Store` on a SQL database.
 
     Opened by :func:`menace.storage.registry.open_store`.
@@ -368,11 +371,21 @@ class SQLStore:
                 cursor, bot_id, bot, check_last(last), served_only=served_only
             )
 
-    def settle(self, entry: LedgerEntry, *, expected: CycleState, outcome: str) -> bool:
+    def settle(
+        self,
+        entry: LedgerEntry,
+        *,
+        expected: CycleState,
+        outcome: str,
+        capital: CapitalEntry | None = None,
+    ) -> bool:
         """Write the ledger entry and settle the cycle; False if that was done before."""
         with self._database.write() as cursor:
             bot_id = self._bot_id(cursor, entry.bot)
-            return cycles.settle(cursor, bot_id, entry, expected=expected, outcome=outcome)
+            settled = cycles.settle(cursor, bot_id, entry, expected=expected, outcome=outcome)
+            if settled and capital is not None:
+                post(cursor, bot_id, capital)
+            return settled
 
     def ledger(
         self, bot: str | None = None, *, after: int = 0, last: int | None = None
