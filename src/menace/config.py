@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from collections.abc import Mapping
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +25,7 @@ HOME_VARIABLE = "MENACE_HOME"
 DEFAULT_WIRING = "menace.workspace:open_services"
 """What an engine or a pipeline that was given no store asks for one: see docs/adr/0004."""
 
+_PATH_LOCK = threading.Lock()
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _POSITIVE_INTEGERS = (
     "tick_rows",
@@ -98,8 +102,16 @@ def find_workspace(start: Path | None = None) -> Path | None:
     return None
 
 
-def load_dotted(path: str) -> Any:
+def load_dotted(path: str, *, folder: Path | None = None) -> Any:
     """Import ``package.module:attribute``.
+
+    Parameters
+    ----------
+    path
+        The dotted path.
+    folder
+        Stands at the end of the Python path while the module is imported: one may lie there, and
+        hides none that is installed.
 
     Raises
     ------
@@ -112,7 +124,8 @@ def load_dotted(path: str) -> Any:
             f"{path!r} is not a dotted path.", remedy="write it as package.module:name"
         )
     try:
-        module = importlib.import_module(module_name)
+        with _on_path(folder):
+            module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"{path!r} names a module that cannot be imported: {error}.",
@@ -125,6 +138,21 @@ def load_dotted(path: str) -> Any:
             f"{path!r}: the module {module_name} has no {attribute!r}.",
             remedy="check the spelling of the name after the colon",
         ) from error
+
+
+@contextmanager
+def _on_path(folder: Path | None) -> Iterator[None]:
+    if folder is None:
+        yield
+        return
+    entry = str(folder.resolve())
+    sys.path.append(entry)
+    try:
+        yield
+    finally:
+        with _PATH_LOCK:
+            # The last of its kind: the same folder may have stood further in front before.
+            del sys.path[len(sys.path) - 1 - sys.path[::-1].index(entry)]
 
 
 def validated_bot(values: Mapping[str, Any]) -> BotConfig:
@@ -241,6 +269,24 @@ def _refuse_unknown(cls: type, values: Mapping[str, Any], prefix: str) -> None:
         nested = [part for part in (hints[name], *get_args(hints[name])) if is_dataclass(part)]
         if nested and isinstance(value, Mapping) and isinstance(nested[0], type):
             _refuse_unknown(nested[0], value, f"{prefix}{name}: ")
+
+
+def validated_settings(cls: type, values: Mapping[str, Any], *, where: str) -> Any:
+    """Build a record of settings from a table of ``menace.toml``.
+
+    Parameters
+    ----------
+    cls
+        A dataclass whose fields are the settings.
+    where
+        What messages call the table.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting that is unknown, missing or wrong.
+    """
+    return _validated(cls, values, where)
 
 
 def _validated(cls: type, values: Mapping[str, Any], where: str = "") -> Any:

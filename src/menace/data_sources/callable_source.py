@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from menace.config import load_dotted
@@ -14,14 +11,12 @@ from menace.errors import SourceError
 from menace.records import SourcePosition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     import pandas as pd
 
     from menace.records import BotConfig
-
-_PATH_LOCK = threading.Lock()
 
 
 class CallableSource:
@@ -68,8 +63,7 @@ class CallableSource:
             If it cannot be called.
         """
         location = source_of(bot).location
-        with _on_path(folder):
-            function = load_dotted(location)
+        function = load_dotted(location, folder=folder)
         if not callable(function):
             raise SourceError(
                 f"{location} is a {type(function).__name__}, which cannot be called.",
@@ -113,15 +107,3 @@ class CallableSource:
         frame = tidy_frame(named, text=known, target=self._target)
         text = head_text(known, frame, row)
         return frame, SourcePosition(row + len(frame), {"text": text})
-
-
-@contextmanager
-def _on_path(folder: Path) -> Iterator[None]:
-    entry = str(folder.resolve())
-    sys.path.append(entry)
-    try:
-        yield
-    finally:
-        with _PATH_LOCK:
-            # The last of its kind: the same folder may have stood further in front before.
-            del sys.path[len(sys.path) - 1 - sys.path[::-1].index(entry)]
