@@ -56,17 +56,39 @@ def write_state(path: Path, *, kind: str, version: int, data: Json) -> None:
     if header.keys() & data.keys():
         raise StateFileError(f"the state for {path} uses a name of the header: {list(header)}.")
     text = json.dumps({**header, **data}, indent=1, allow_nan=False) + "\n"
+    replace_file(path, text.encode("utf-8"), keep_backup=True)
+
+
+def replace_file(path: Path, content: bytes, *, keep_backup: bool = False) -> None:
+    """Write a whole file so that a reader sees either the old content or the new one.
+
+    Temporary file, fsync, rename, fsync of the folder, which is made if it is missing.
+
+    Parameters
+    ----------
+    path
+        The file.
+    content
+        All that it shall hold.
+    keep_backup
+        Whether the previous file stays beside it as ``NAME.bak``.
+
+    Raises
+    ------
+    StateFileError
+        If the folder cannot be written or the disk is full; the old file is unchanged.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        if path.exists():
+        if keep_backup and path.exists():
             _replace_backup(path)
         Path(temporary).replace(path)
         sync_folder(path.parent)
