@@ -97,10 +97,11 @@ class CapitalBooks(Protocol):
         """Read the budgets: that of all bots first, then those of bots, by name."""
         ...
 
-    def cycle_costs(self, *, since: float) -> dict[str, float]:
+    def cycle_costs(self, *, since: float | None) -> dict[str, float]:
         """Add up by bot what cycles cost that ended at or after ``since``, USD.
 
-        A cycle that is under way counts with the ``expected_cost_usd`` in its details.
+        With ``None``, those that have ended and are not settled yet. A cycle that is under way
+        counts with what it has cost, or else with the ``expected_cost_usd`` in its details.
         """
         ...
 

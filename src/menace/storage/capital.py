@@ -50,8 +50,12 @@ _ENDED = (
     "SELECT b.name, sum(c.cost_usd) FROM cycles c JOIN bots b ON b.bot_id = c.bot_id"
     " WHERE c.ended_at >= ? GROUP BY b.name"
 )
+_UNSETTLED = (
+    "SELECT b.name, sum(c.cost_usd) FROM cycles c JOIN bots b ON b.bot_id = c.bot_id"
+    " WHERE c.state <> 'settled' AND c.ended_at IS NOT NULL GROUP BY b.name"
+)
 _UNDER_WAY = (
-    "SELECT b.name, c.details FROM cycles c JOIN bots b ON b.bot_id = c.bot_id"
+    "SELECT b.name, c.cost_usd, c.details FROM cycles c JOIN bots b ON b.bot_id = c.bot_id"
     " WHERE c.state IN ('decided', 'patching', 'training', 'evaluated')"
 )
 
@@ -133,14 +137,17 @@ class SQLCapitalBooks:
             ]
         return sorted(found, key=lambda budget: budget.bot or "")
 
-    def cycle_costs(self, *, since: float) -> dict[str, float]:
+    def cycle_costs(self, *, since: float | None) -> dict[str, float]:
         """Add up by bot what cycles cost that ended since, and those under way will cost, USD."""
         with self._database.read() as cursor:
-            cursor.execute(_ENDED, (since,))
+            if since is None:
+                cursor.execute(_UNSETTLED)
+            else:
+                cursor.execute(_ENDED, (since,))
             costs = {name: float(usd) for name, usd in cursor.fetchall()}
             cursor.execute(_UNDER_WAY)
-            for name, details in cursor.fetchall():
-                planned_usd = from_text(details).get("expected_cost_usd") or 0.0
+            for name, cost_usd, details in cursor.fetchall():
+                planned_usd = cost_usd or from_text(details).get("expected_cost_usd") or 0.0
                 costs[name] = costs.get(name, 0.0) + planned_usd
         return costs
 
