@@ -333,6 +333,11 @@ class ModuleRoiLog:
         self._flagged.update(dict.fromkeys(names, (limit, consecutive)))
 
 
+def module_log_path(state_folder: Path, bot: str) -> Path:
+    """Say where a workspace keeps the log of one of its bots."""
+    return state_folder / f"{bot}.modules.jsonl"
+
+
 def shared(roi: float, modules: Iterable[str] | Mapping[str, float]) -> dict[str, float]:
     """Share a cycle's ROI delta among the modules that it changed; the shares add up to it.
 

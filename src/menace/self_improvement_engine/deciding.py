@@ -10,6 +10,7 @@ from menace.records import CycleState, Decision
 from menace.self_improvement_engine.trigger import Situation, assess, judge
 
 if TYPE_CHECKING:
+    from menace.accounting.module_roi_log import ModuleRoiLog
     from menace.accounting.roi_tracker import RoiTracker
     from menace.interfaces import EnergyScorer
     from menace.records import Json
@@ -33,12 +34,15 @@ class Decider:
         Seconds after which a cycle runs whatever the policy says; ``None``: never for that reason.
     capital_bot
         Scales the energy of cycles that nobody asked for by number, if given.
+    module_log
+        Gives the policy's state the trend of what the last cycle changed, if given.
     """
 
     organs: Organs
     roi: RoiTracker
     interval: float | None
     capital_bot: EnergyScorer | None
+    module_log: ModuleRoiLog | None = None
 
     def decide(self, energy: int | None, *, requested: bool) -> Decision:
         """Decide, and store the decision, also a no.
@@ -51,8 +55,10 @@ class Decider:
             Whether somebody asked for a cycle.
         """
         organs = self.organs
-        budget = self._budget(energy, asked_for=requested)
-        situation = self._situation(energy=int(budget["energy"]))
+        situation = self._situation(energy=1)
+        budget = self._budget(energy, situation, asked_for=requested)
+        if budget["energy"] != 1:
+            situation = self._situation(energy=int(budget["energy"]))
         run, reason = judge(
             organs.bot,
             situation,
@@ -67,18 +73,27 @@ class Decider:
         decision = Decision(organs.bot.name, run, reason, organs.services.clock.now(), inputs)
         return organs.store_decision(decision)
 
-    def _budget(self, energy: int | None, *, asked_for: bool) -> Json:
-        """Energy of the cycle with every factor; a number that a person asked for stands."""
-        if asked_for or self.capital_bot is None:
-            return {"energy": energy or 1, "asked_for": asked_for}
-        budget = EnergyBudget().energy(
-            energy_score=self._energy_score(self.capital_bot),
-            energy=energy,
-            predicted=self._situation(energy=1).policy_score,
-            short_term_mean=self.roi.short_term_mean(5),
-            ema=self.roi.ema,
+    def _budget(self, energy: int | None, situation: Situation, *, asked_for: bool) -> Json:
+        """Energy of the cycle with every factor.
+
+        A number that a person asked for stands. So does a refit, energy 1, where there is no
+        capital bot: nothing says then that there is money for a search.
+        """
+        if asked_for:
+            return {"energy": energy or 1, "asked_for": True}
+        held = self.capital_bot is None and (energy or 1) == 1
+        budget = (
+            EnergyBudget()
+            .energy(
+                energy_score=situation.energy_score,
+                energy=1 if held else energy,
+                predicted=situation.policy_score,
+                short_term_mean=situation.short_term_roi,
+                ema=situation.roi_ema,
+            )
+            .to_json()
         )
-        return budget.to_json()
+        return {**budget, "asked_for": False, "held": held, **({"energy": 1} if held else {})}
 
     def _situation(self, *, energy: int) -> Situation:
         organs, capital_bot = self.organs, self.capital_bot
@@ -94,6 +109,7 @@ class Decider:
             energy=energy,
             energy_score=None if capital_bot is None else self._energy_score(capital_bot),
             now=services.clock.now(),
+            module_trend=None if self.module_log is None else self.module_log.changed_trend(),
         )
 
     def _energy_score(self, capital_bot: EnergyScorer) -> float:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from menace.accounting.energy_budget import validated_energy
+from menace.accounting.module_roi_log import ModuleRoiLog
 from menace.config import LoopSettings
 from menace.errors import NoDataWarning, UnknownBotError
 from menace.records import AutomationResult, Decision
 from menace.self_improvement_engine.absence import why_no_data
 from menace.self_improvement_engine.deciding import Decider
 from menace.self_improvement_engine.engine_state import EngineState, iso_utc
+from menace.self_improvement_engine.learning import ModuleRankings
 from menace.self_improvement_engine.lease import check_held, lease
 from menace.self_improvement_engine.organs import Organs, services_of
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     )
     from menace.records import BotConfig, Json, ModelVersion
     from menace.self_improvement_engine.cycle import CodePatcher
+    from menace.self_improvement_engine.learning import ModuleLogger
     from menace.self_improvement_engine.schedule import Schedule
     from menace.self_improvement_policy import SelfImprovementPolicy
 
@@ -66,7 +69,9 @@ class SelfImprovementEngine:
     event_bus, store, clock
         In place of the workspace's.
     meta_logger
-        Has ``log_cycle(cycle, roi, modules, reason)``, called for every settled cycle.
+        Has ``log_cycle(cycle, roi, modules, reason)``, called for every settled cycle, such as a
+        :class:`~menace.accounting.ModuleRoiLog`. With one, the trend of the best-ranked module that
+        the last cycle changed enters the policy's state.
     synergy_learner
         Kept for whoever asks for it; menace's own use of it comes with :mod:`menace.synergy`.
     interval
@@ -98,7 +103,7 @@ class SelfImprovementEngine:
         capital_bot: EnergyScorer | None = None,
         self_coding_engine: CodePatcher | None = None,
         event_bus: EventBus | None = None,
-        meta_logger: Any = None,
+        meta_logger: ModuleLogger | None = None,
         synergy_learner: Any = None,
         store: Store | None = None,
         interval: float | None = None,
@@ -147,6 +152,20 @@ class SelfImprovementEngine:
     def last_cycle_at(self) -> str | None:
         """When the last cycle began: UTC, ISO 8601; ``None`` before the first."""
         return iso_utc(self._engine_state().last_cycle_at)
+
+    def rankings(self) -> list[tuple[str, float]]:
+        """Modules of the bot and the sums of their ROI deltas, best first.
+
+        Of ``meta_logger`` where it ranks, else of the bot's own log.
+        """
+        return self._rankings().rankings()
+
+    def diminishing(self, threshold: float | None = None, consecutive: int = 3) -> list[str]:
+        """Modules whose last deltas brought nothing, each told once until it moves again.
+
+        See :meth:`menace.accounting.ModuleRoiLog.diminishing`.
+        """
+        return self._rankings().diminishing(threshold, consecutive)
 
     def request_cycle(self) -> None:
         """Ask for a cycle at the next decision, whatever the policy says."""
@@ -217,7 +236,8 @@ class SelfImprovementEngine:
         Parameters
         ----------
         energy
-            Budget of a cycle; by default 1, or what the capital position allows.
+            Base of a cycle's budget, which the past and the policy stretch or shrink; by default
+            what the capital position allows. Without a ``capital_bot`` 1 is the default, and stays.
 
         Returns
         -------
@@ -344,7 +364,19 @@ class SelfImprovementEngine:
             roi=self._engine_state().roi,
             interval=self.interval,
             capital_bot=self.capital_bot,
+            module_log=self._module_log(organs) if self.meta_logger is not None else None,
         )
+
+    def _module_log(self, organs: Organs | None) -> ModuleRoiLog:
+        """Choose the log that was passed, or else the bot's own."""
+        if isinstance(self.meta_logger, ModuleRoiLog):
+            return self.meta_logger
+        return ModuleRoiLog() if organs is None else organs.module_log
+
+    def _rankings(self) -> ModuleRankings:
+        if isinstance(self.meta_logger, ModuleRankings):
+            return self.meta_logger
+        return self._module_log(self._wired())
 
     def _learn(self, organs: Organs) -> None:
         state = self._engine_state()

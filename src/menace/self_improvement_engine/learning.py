@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from menace.accounting.module_roi_log import ModuleRoiLog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from menace.data_bot import DataBot
     from menace.interfaces import Store
-    from menace.records import LedgerEntry
+    from menace.records import Cycle, LedgerEntry
     from menace.self_improvement_engine.engine_state import EngineState
     from menace.self_improvement_policy import SelfImprovementPolicy
 
+logger = logging.getLogger(__name__)
+
 LEDGER_MEMORY = 1000
+UNNAMED_MODULE = "model"
+"""What a cycle is taken to have changed whose pipeline does not say."""
 
 LARGEST_REWARD = 5.0
 """The policy's reward is the ROI delta within ± this.
@@ -21,31 +32,67 @@ average over it would call every cycle good for years.
 """
 
 
+class ModuleLogger(Protocol):
+    """Takes in what each settled cycle brought."""
+
+    def log_cycle(
+        self, cycle: int, roi: float, modules: Iterable[str] | Mapping[str, float], reason: str
+    ) -> object:
+        """Note a cycle's ROI delta, and the modules that it changed.
+
+        Called again for the newest cycles after a kill.
+        """
+        ...
+
+
+@runtime_checkable
+class ModuleRankings(Protocol):
+    """Says which modules pay when they are changed; a module logger may, and need not."""
+
+    def rankings(self) -> list[tuple[str, float]]:
+        """Modules and the sums of their ROI deltas, best first."""
+        ...
+
+    def diminishing(self, threshold: float | None = None, consecutive: int = 3) -> list[str]:
+        """Modules that bring nothing any more, each told once until it moves again."""
+        ...
+
+
 class Learner:
     """Learns from a bot's ledger.
 
-    Policy and engine state remember how far they have come in the ledger, each by itself, so that a
-    kill between the two files neither loses an entry nor counts one twice.
+    Policy, engine state and module log remember how far they have come in the ledger, each by
+    itself, so that a kill between two of the files neither loses an entry nor counts one twice.
 
     Parameters
     ----------
     store
         Holds the ledger.
+    module_log
+        The bot's own log of ROI deltas by module.
     meta_logger
-        Has ``log_cycle(cycle, roi, modules, reason)``, if given.
+        One more, if given.
     data_bot
         Gets a metric sample ``roi_delta`` for every entry, if given.
     """
 
     def __init__(
-        self, store: Store, *, meta_logger: Any = None, data_bot: DataBot | None = None
+        self,
+        store: Store,
+        *,
+        module_log: ModuleRoiLog | None = None,
+        meta_logger: ModuleLogger | None = None,
+        data_bot: DataBot | None = None,
     ) -> None:
         self._store = store
+        self._module_log = ModuleRoiLog() if module_log is None else module_log
         self._meta_logger = meta_logger
         self._data_bot = data_bot
 
     def catch_up(self, bot: str, policy: SelfImprovementPolicy, state: EngineState) -> bool:
         """Take in what the ledger holds beyond what was learned; returns whether there was any."""
+        if not self._module_log.cycles and state.ledger_id:
+            self._recall_modules(bot)
         entries = self._store.ledger(bot, after=state.ledger_id)
         for entry in entries:
             self._teach(policy, entry)
@@ -71,7 +118,47 @@ class Learner:
         policy.learned_through = max(policy.learned_through, number)
         if self._data_bot is not None:
             self._data_bot.record_metric(entry.bot, "roi_delta", entry.roi_delta, entry.at)
+        modules, reason = modules_of(cycle), str(cycle.details.get("reason", ""))
+        self._module_log.log_cycle(entry.cycle_id, entry.roi_delta, modules, reason)
         if self._meta_logger is not None:
-            modules = list(cycle.details.get("metrics", {}).get("modules", ["model"]))
-            reason = str(cycle.details.get("reason", ""))
             self._meta_logger.log_cycle(entry.cycle_id, entry.roi_delta, modules, reason)
+
+    def _recall_modules(self, bot: str) -> None:
+        """Begin a log that is not there with what the ledger holds already."""
+        for entry in self._store.ledger(bot, last=LEDGER_MEMORY):
+            cycle = self._store.cycle(entry.cycle_id)
+            reason = str(cycle.details.get("reason", ""))
+            self._module_log.log_cycle(entry.cycle_id, entry.roi_delta, modules_of(cycle), reason)
+
+
+def modules_of(cycle: Cycle) -> list[str] | dict[str, float]:
+    """Say what a cycle changed: what its pipeline reports, and the helper code it patched.
+
+    The pipeline's ``metrics["modules"]`` is a list of names, or names with contributions in units
+    of ROI delta; a patch may name its ``modules`` too. ``["model"]`` where nobody says anything.
+    """
+    metrics, patch = cycle.details.get("metrics"), cycle.details.get("patch")
+    told = metrics.get("modules") if isinstance(metrics, dict) else None
+    patched = patch.get("modules") if isinstance(patch, dict) else None
+    if isinstance(told, Mapping) and _are_shares(told) and not patched:
+        return {str(name): float(figure) for name, figure in told.items()}
+    names = [*_names(told), *_names(patched)]
+    if not names and (told or patched):
+        logger.warning("cycle %d reports modules that are none: %r", cycle.cycle_id, told)
+    return names or [UNNAMED_MODULE]
+
+
+def _are_shares(told: Mapping[Any, Any]) -> bool:
+    return all(
+        isinstance(name, str)
+        and isinstance(figure, int | float)
+        and not isinstance(figure, bool)
+        and math.isfinite(figure)
+        for name, figure in told.items()
+    )
+
+
+def _names(told: Any) -> list[str]:
+    if not isinstance(told, list | tuple | dict):
+        return []
+    return [name for name in told if isinstance(name, str) and name]

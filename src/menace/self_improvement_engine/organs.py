@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from menace.accounting.module_roi_log import ModuleRoiLog, module_log_path
 from menace.config import DEFAULT_WIRING, load_dotted
 from menace.diagnostic_manager import DiagnosticManager
 from menace.errors import MenaceError
@@ -38,6 +39,8 @@ class Organs:
     ----------
     policy_path, state_path
         Where policy and engine state are kept; ``None``: only in memory.
+    module_log
+        The bot's own log of ROI deltas by module.
     owner
         Who holds the bot's lease: this process and this engine.
     needs_rows
@@ -60,6 +63,7 @@ class Organs:
     runner: CycleRunner
     settler: Settler
     learner: Learner
+    module_log: ModuleRoiLog
     owner: str
     needs_rows: bool
     staged: bool
@@ -87,6 +91,7 @@ class Organs:
         policy, policy_path = _policy(engine, bot, folder)
         if state_path is None and folder is not None:
             state_path = folder / f"{bot.name}.engine.json"
+        module_log = ModuleRoiLog(None if folder is None else module_log_path(folder, bot.name))
         patcher: CodePatcher | None = engine.self_coding_engine
         return cls(
             services=services,
@@ -99,8 +104,12 @@ class Organs:
             runner=CycleRunner(services, pipeline, patcher),
             settler=Settler(services),
             learner=Learner(
-                services.store, meta_logger=engine.meta_logger, data_bot=engine.data_bot
+                services.store,
+                module_log=module_log,
+                meta_logger=engine.meta_logger,
+                data_bot=engine.data_bot,
             ),
+            module_log=module_log,
             owner=f"{process_identity()}/{next(_instances)}",
             needs_rows=isinstance(pipeline, WindowPipeline),
             staged=isinstance(pipeline, StagedPipeline),

@@ -48,6 +48,9 @@ class Situation:
         Ticks since the champion was trained.
     rows_since_cycle
         Rows that became visible since the last cycle began.
+    module_trend
+        Trend of the best-ranked module that the last settled cycle changed; ``None`` where nobody
+        asked for it.
     """
 
     snapshot: BotSnapshot
@@ -60,6 +63,7 @@ class Situation:
     short_term_roi: float | None
     roi_ema: float | None
     energy_score: float | None
+    module_trend: float | None
     state: PolicyState
     policy_score: float
     estimate: Json
@@ -78,6 +82,7 @@ class Situation:
             "short_term_roi": self.short_term_roi,
             "roi_ema": self.roi_ema,
             "energy_score": self.energy_score,
+            "module_trend": self.module_trend,
             "policy_state": list(self.state),
             "policy_score": self.policy_score,
             "staleness": self.estimate,
@@ -103,6 +108,7 @@ def assess(
     energy: int,
     energy_score: float | None,
     now: float,
+    module_trend: float | None = None,
 ) -> Situation:
     """Gather what a decision rests on. Pure: everything it needs is passed in."""
     loop = snapshot.loop
@@ -119,7 +125,7 @@ def assess(
         short_mean=short_mean,
         ema=roi.ema,
         energy_score=energy_score,
-        module_trend=None,
+        module_trend=module_trend,
     )
     return Situation(
         snapshot=snapshot,
@@ -132,6 +138,7 @@ def assess(
         short_term_roi=short_mean,
         roi_ema=roi.ema,
         energy_score=energy_score,
+        module_trend=module_trend,
         state=state,
         policy_score=policy.score(state),
         estimate=staleness.explanation,
