@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from menace.accounting.roi_tracker import roi_delta
+from menace.capital_management_bot import settlement_entry
+from menace.double_entry import allocation_of
 from menace.records import CycleState, LedgerEntry
 from menace.self_improvement_engine.cycle import row_of
 
@@ -96,8 +98,15 @@ class Settler:
             rows=cycle.settled_rows,
             roi_delta=_roi_delta(cycle),
         )
-        written = self._services.store.settle(
-            entry, expected=cycle.state, outcome=cycle.outcome or cycle.state.value
+        store = self._services.store
+        # In one transaction with the ledger: whoever is killed has booked both or neither.
+        written = store.settle(
+            entry,
+            expected=cycle.state,
+            outcome=cycle.outcome or cycle.state.value,
+            capital=settlement_entry(
+                entry, allocated=allocation_of(cycle.bot) in store.capital_balances()
+            ),
         )
         return entry if written else None
 
