@@ -22,7 +22,7 @@ import pytest
 
 import menace.cli
 from menace.cli import app as cli
-from menace.config import LoopSettings, WorkspaceSettings
+from menace.config import AutoscaleSettings, CapitalSettings, LoopSettings, WorkspaceSettings
 from menace.records import BotConfig, CycleState, Economics
 from menace.self_improvement_engine import SelfImprovementEngine
 from menace.self_improvement_policy.staleness import PRIOR
@@ -255,8 +255,10 @@ def test_a_runnable_shell_block_runs(block: Block, served: Path) -> None:
 @pytest.mark.parametrize(
     ("heading", "record", "left_out"),
     [
-        ("The workspace", WorkspaceSettings, {"loop"}),
+        ("The workspace", WorkspaceSettings, {"loop", "capital", "autoscale"}),
         ("The loop", LoopSettings, set()),
+        ("The capital", CapitalSettings, set()),
+        ("Autoscaling", AutoscaleSettings, set()),
         ("A bot", BotConfig, set()),
         ("Economics", Economics, set()),
     ],
@@ -277,7 +279,13 @@ def test_the_settings_listed_are_those_that_exist_with_their_defaults(
 
 
 @pytest.mark.parametrize(
-    ("heading", "prefix"), [("The workspace", "MENACE_"), ("The loop", "MENACE_LOOP__")]
+    ("heading", "prefix"),
+    [
+        ("The workspace", "MENACE_"),
+        ("The loop", "MENACE_LOOP__"),
+        ("The capital", "MENACE_CAPITAL__"),
+        ("Autoscaling", "MENACE_AUTOSCALE__"),
+    ],
 )
 def test_the_environment_variables_listed_belong_to_their_settings(
     heading: str, prefix: str

@@ -69,6 +69,52 @@ class LoopSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CapitalSettings:
+    """How the capital is judged; ``[capital]`` in ``menace.toml``.
+
+    Attributes
+    ----------
+    window_days
+        Days over which spending, profit trend and volatility are taken, ≥ 1.
+    runway_scale_days
+        Days of capital that give 63 % of the energy score's runway factor, > 0.
+    """
+
+    window_days: int = 30
+    runway_scale_days: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class AutoscaleSettings:
+    """How ``menace run --autoscale`` grows and shrinks; ``[autoscale]`` in ``menace.toml``.
+
+    Attributes
+    ----------
+    max_engines, min_engines
+        Engines at most and at least, ≥ 0.
+    create_energy, remove_energy
+        Above the one an engine may be made, at or below the other one is removed; 0..1.
+    roi_threshold
+        At or below this trend of ROI deltas an engine is removed, above it one may be made.
+    cost_per_engine
+        Taken off the trend before an engine is made, in its units.
+    approval
+        ``none``, or ``person``: an engine is made once somebody has granted it.
+    cooldown_seconds
+        Least time between two changes, s, ≥ 0; it doubles with every reversal of a day.
+    """
+
+    max_engines: int = 5
+    min_engines: int = 1
+    create_energy: float = 0.8
+    remove_energy: float = 0.3
+    roi_threshold: float = 0.0
+    cost_per_engine: float = 0.0
+    approval: str = "none"
+    cooldown_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
 class WorkspaceSettings:
     """The content of a ``menace.toml``."""
 
@@ -76,6 +122,8 @@ class WorkspaceSettings:
     artifacts: str = "models"
     state: str = "state"
     loop: LoopSettings = field(default_factory=LoopSettings)
+    capital: CapitalSettings = field(default_factory=CapitalSettings)
+    autoscale: AutoscaleSettings = field(default_factory=AutoscaleSettings)
 
 
 def find_workspace(start: Path | None = None) -> Path | None:
@@ -219,6 +267,7 @@ def read_settings(folder: Path) -> WorkspaceSettings:
     merged = _with_environment(document)
     settings: WorkspaceSettings = _validated(WorkspaceSettings, merged, where=str(path))
     _check_loop(settings.loop, str(path))
+    _check_capital(settings, str(path))
     return settings
 
 
@@ -239,21 +288,34 @@ def _check_loop(loop: LoopSettings, where: str) -> None:
         )
 
 
+def _check_capital(settings: WorkspaceSettings, where: str) -> None:
+    """Check what no other part checks; the autoscaler checks its own bounds when it is used."""
+    if settings.autoscale.approval not in {"none", "person"}:
+        raise ConfigError(
+            f"{where}: autoscale.approval is {settings.autoscale.approval!r}.",
+            remedy="give 'none' or 'person'",
+        )
+    capital = settings.capital
+    if capital.window_days < 1 or not 0 < capital.runway_scale_days < float("inf"):
+        raise ConfigError(
+            f"{where}: capital.window_days and capital.runway_scale_days must be positive.",
+            remedy="give days ≥ 1 and > 0",
+        )
+
+
 def _with_environment(document: dict[str, Any]) -> dict[str, Any]:
     merged = dict(document)
+    hints = _hints(WorkspaceSettings)
     for item in fields(WorkspaceSettings):
-        if item.name == "loop":
-            continue
-        value = os.environ.get(f"MENACE_{item.name.upper()}")
-        if value is not None:
-            merged[item.name] = value
-    loop = dict(merged.get("loop", {}))
-    for item in fields(LoopSettings):
-        value = os.environ.get(f"MENACE_LOOP__{item.name.upper()}")
-        if value is not None:
-            loop[item.name] = value
-    if loop:
-        merged["loop"] = loop
+        variable = f"MENACE_{item.name.upper()}"
+        kind = hints[item.name]
+        if is_dataclass(kind):
+            given = {f.name: os.environ.get(f"{variable}__{f.name.upper()}") for f in fields(kind)}
+            found = {name: value for name, value in given.items() if value is not None}
+            if found:
+                merged[item.name] = {**merged.get(item.name, {}), **found}
+        elif variable in os.environ:
+            merged[item.name] = os.environ[variable]
     return merged
 
 
