@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from menace.accounting.energy_budget import EnergyBudget
-from menace.records import CycleState, Decision
+from menace.records import Decision
+from menace.self_improvement_engine.purse import BUDGET_SPENT, budget_check, recent_rates
 from menace.self_improvement_engine.trigger import Situation, assess, judge
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from menace.interfaces import EnergyScorer
     from menace.records import Json
     from menace.self_improvement_engine.organs import Organs
-
-RECENT_CYCLES = 20
-"""Cycles that the energy score looks back on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +68,11 @@ class Decider:
             staged=organs.staged,
         )
         inputs = {**situation.inputs(), "budget": budget}
+        if run and not requested:
+            purse = budget_check(self.capital_bot, organs.bot.name, situation.cycle_cost_usd)
+            if purse is not None:
+                inputs["purse"] = asdict(purse)
+                run, reason = (run, reason) if purse else (False, f"{BUDGET_SPENT}: {purse.purse}")
         decision = Decision(organs.bot.name, run, reason, organs.services.clock.now(), inputs)
         return organs.store_decision(decision)
 
@@ -113,16 +116,5 @@ class Decider:
         )
 
     def _energy_score(self, capital_bot: EnergyScorer) -> float:
-        ended = self.organs.services.store.cycles(
-            self.organs.bot.name, last=RECENT_CYCLES, states=(CycleState.SETTLED,)
-        )
-        count = max(1, len(ended))
-        promoted = sum(cycle.outcome == "promoted" for cycle in ended)
-        failed = sum(cycle.outcome == "failed" for cycle in ended)
-        paid = sum(cycle.gain_usd > cycle.cost_usd for cycle in ended)
-        return capital_bot.energy_score(
-            load=0.0,
-            success_rate=promoted / count,
-            deploy_eff=paid / count,
-            failure_rate=failed / count,
-        )
+        rates = recent_rates(self.organs.services.store, [self.organs.bot.name])
+        return capital_bot.energy_score(load=0.0, **rates._asdict())

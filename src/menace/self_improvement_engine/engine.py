@@ -135,6 +135,7 @@ class SelfImprovementEngine:
         # One call at a time: two threads of one process share the lease's owner.
         self._turn = threading.RLock()
         self._requested = False
+        self._retired = False
         self._warned = False
         self._schedule: Schedule | None = None
 
@@ -255,9 +256,9 @@ class SelfImprovementEngine:
         if organs is None:
             return self._should_trigger(), self._no_data(energy or 1)
         with self._turn, self._lease(organs) as held:
-            if not held:
-                now = organs.services.clock.now()
-                return Decision(self.bot_name, False, "another process cares for it", now), None
+            if self._retired or not held:
+                why = "retired" if self._retired else "another process cares for it"
+                return Decision(self.bot_name, False, why, organs.services.clock.now()), None
             resumed = self._take_in(organs, partial=False)
             decision = self._should_trigger(energy)
             if not decision:
@@ -325,6 +326,14 @@ class SelfImprovementEngine:
             schedule, self._schedule = self._schedule, None
             await schedule.stop()
 
+    def retire(self) -> None:
+        """Tick no more, whoever asks; a cycle that is under way finishes first. From any thread."""
+        self._retired = True
+        if self._schedule is not None:
+            self._schedule.end_soon()
+        with self._turn:  # whoever has it now is done when we get it
+            self._requested = False
+
     def _take_in(self, organs: Organs, *, partial: bool) -> AutomationResult | None:
         """Finish what was left, observe, settle and learn; returns a resumed cycle's result."""
         organs.bot = organs.services.store.bot(self.bot_name)
@@ -348,6 +357,7 @@ class SelfImprovementEngine:
             "reason": decision.reason,
             "policy_state": decision.inputs.get("policy_state"),
             "budget": budget,
+            "expected_cost_usd": decision.inputs.get("cycle_cost_usd"),
         }
         result = organs.runner.run(
             organs.bot, decision, energy=int(budget["energy"]), details=details

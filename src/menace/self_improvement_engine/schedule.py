@@ -26,6 +26,11 @@ class Schedule:
         self._stop = asyncio.Event()
         self.task = asyncio.create_task(self._tick(), name=f"menace {engine.bot_name}")
 
+    def end_soon(self) -> None:
+        """Let it stop by itself; may be called from any thread."""
+        if not self.task.done():
+            self.task.get_loop().call_soon_threadsafe(self._stop.set)
+
     async def stop(self) -> None:
         """Stop ticking; a cycle that is under way finishes first."""
         self._stop.set()
