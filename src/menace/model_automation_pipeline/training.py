@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from menace.errors import DataError
 from menace.model_automation_pipeline.budget import CpuBudget
+from menace.model_automation_pipeline.changed_modules import reverted
 from menace.model_automation_pipeline.evaluation import PairedComparison, compare, row_losses
 from menace.model_automation_pipeline.families import (
     Candidate,
@@ -23,6 +24,7 @@ from menace.model_automation_pipeline.families import (
     raw_scores,
 )
 from menace.model_automation_pipeline.features import FeatureEncoder
+from menace.model_automation_pipeline.leave_one_out import affordable
 from menace.model_automation_pipeline.lightgbm_loader import import_lightgbm
 from menace.model_automation_pipeline.lightgbm_model import LightGBMModel
 from menace.model_automation_pipeline.package import (
@@ -115,6 +117,8 @@ class TrainingOutcome:
         Counted seconds of one fit of the default configuration on this window.
     search
         What the search found; ``None`` where there was none.
+    variants
+        Changed module → package of the challenger without that change, where that was cheap.
     """
 
     files: dict[str, bytes]
@@ -127,6 +131,7 @@ class TrainingOutcome:
     counted_seconds: float
     reference_fit_seconds: float
     search: SearchResult | None = None
+    variants: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
 
 def train_challenger(job: TrainingJob) -> TrainingOutcome:
@@ -172,6 +177,7 @@ def _trained(job: TrainingJob) -> TrainingOutcome:
     chosen = training.start if found is None else found.candidate
     judged = training.judge(chosen)
     files = training.package(chosen, judged, found)
+    variants = training.variants(chosen, judged)
     return TrainingOutcome(
         files=files,
         manifest=json.loads(files[MANIFEST_FILE]),
@@ -183,6 +189,7 @@ def _trained(job: TrainingJob) -> TrainingOutcome:
         counted_seconds=budget.counted_seconds,
         reference_fit_seconds=training.reference_fit_seconds,
         search=found,
+        variants=variants,
     )
 
 
@@ -244,6 +251,7 @@ class _Training:
         """The configuration to refit."""
         self.reference_fit_seconds = 0.0
         """Counted for the default configuration, once the whole window has been encoded."""
+        self._whole: Rows | None = None
 
     def search(self) -> SearchResult:
         """Look for a better configuration on the rows before the hold-out."""
@@ -285,11 +293,9 @@ class _Training:
         self, chosen: Candidate, judged: _Judgement, found: SearchResult | None
     ) -> dict[str, bytes]:
         """Fit a configuration on the whole window, with as many rounds as were judged."""
-        job, fitted = self._job, chosen
-        if judged.rounds is not None:
-            fitted = Candidate(chosen.family, {**chosen.params, "rounds": judged.rounds})
+        job, fitted = self._job, _as_judged(chosen, judged)
         encoder = self._encoder(job.window)
-        rows = self._rows(job.window, encoder)
+        rows = self._whole = self._rows(job.window, encoder)
         self.reference_fit_seconds = fit_seconds(default_candidate(), rows)
         model = self._fit(fitted, rows)
         facts: Json = {
@@ -314,6 +320,29 @@ class _Training:
         return pack(
             model=model, candidate=chosen, encoder=encoder, target=self._target, facts=facts
         )
+
+    def variants(self, chosen: Candidate, judged: _Judgement) -> dict[str, dict[str, bytes]]:
+        """Fit a promoted configuration once more without each of its changes, if that is cheap."""
+        if self._champion is None or self._whole is None or not judged.verdict.promote:
+            return {}
+        rows, budget = self._whole, self._budget
+        without = reverted(self.start, _as_judged(chosen, judged)) if chosen != self.start else {}
+        cheap = affordable(
+            lambda module: fit_seconds(without[module], rows),
+            list(without),
+            used=budget.used_seconds,
+            left=budget.left_seconds,
+        )
+        return {
+            module: pack(
+                model=self._fit(without[module], rows),
+                candidate=without[module],
+                encoder=rows.encoder,
+                target=self._target,
+                facts={"without": module},
+            )
+            for module in cheap
+        }
 
     def _comparable_champion(self) -> Predictor | None:
         """Load the champion; one that predicts something else is passed over."""
@@ -358,6 +387,13 @@ class _Training:
     def _losses(self, model: Model | ConstantModel, rows: Rows) -> FloatArray:
         raw = raw_scores(model, rows, self._budget)
         return row_losses(rows.target.metric, rows.truth, raw)
+
+
+def _as_judged(chosen: Candidate, judged: _Judgement) -> Candidate:
+    """Give a configuration the rounds with which it was judged."""
+    if judged.rounds is None:
+        return chosen
+    return Candidate(chosen.family, {**chosen.params, "rounds": judged.rounds})
 
 
 def _import_libraries(job: TrainingJob) -> None:
