@@ -60,6 +60,8 @@ class Workspace:
         Holds ``menace.toml``.
     clock, meter, executor
         In place of the system's clock, the configured CPU meter and the configured executor.
+    settings
+        In place of ``menace.toml`` and the environment, which are not looked at then.
 
     Raises
     ------
@@ -76,9 +78,10 @@ class Workspace:
         clock: Clock | None = None,
         meter: CpuMeter | None = None,
         executor: Executor | None = None,
+        settings: WorkspaceSettings | None = None,
     ) -> None:
         self.folder = Path(folder).resolve()
-        self.settings = read_settings(self.folder)
+        self.settings = read_settings(self.folder) if settings is None else settings
         self._services = _wire(self.folder, self.settings, clock, meter, executor)
 
     @classmethod
