@@ -116,12 +116,17 @@ class AutoscaleSettings:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceSettings:
-    """The content of a ``menace.toml``."""
+    """The content of a ``menace.toml``.
+
+    ``pipelines`` are the tables ``[pipelines.NAME]``; what each kind takes is checked where it is
+    made (:mod:`menace.model_automation_pipeline.pipeline_registry`).
+    """
 
     store_url: str = "sqlite:///menace.db"
     artifacts: str = "models"
     state: str = "state"
     loop: LoopSettings = field(default_factory=LoopSettings)
+    pipelines: dict[str, dict[str, Any]] = field(default_factory=dict)
     capital: CapitalSettings = field(default_factory=CapitalSettings)
     autoscale: AutoscaleSettings = field(default_factory=AutoscaleSettings)
 
@@ -314,7 +319,7 @@ def _with_environment(document: dict[str, Any]) -> dict[str, Any]:
             found = {name: value for name, value in given.items() if value is not None}
             if found:
                 merged[item.name] = {**merged.get(item.name, {}), **found}
-        elif variable in os.environ:
+        elif kind is str and variable in os.environ:
             merged[item.name] = os.environ[variable]
     return merged
 

@@ -573,9 +573,17 @@ class LabelledRows(Protocol):
         ...
 
 
+def _built_in(_bot: BotConfig) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the loop runs on: made by the workspace, or put together by hand."""
+    """What the loop runs on: made by the workspace, or put together by hand.
+
+    ``pipeline_of`` gives a bot the pipeline that its configuration names, and ``None`` where it
+    names none: then it is the built-in one.
+    """
 
     store: Store
     artifacts: ArtifactStore
@@ -586,3 +594,4 @@ class Services:
     meter: CpuMeter
     settings: LoopSettings
     state_folder: Path | None = None
+    pipeline_of: Callable[[BotConfig], Pipeline | None] = _built_in

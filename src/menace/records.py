@@ -107,6 +107,9 @@ class BotConfig:
         Thresholds for the diagnosis; ``None`` switches one off.
     seed
         Seed of everything random in this bot's cycles.
+    pipeline
+        Makes its models: the name of a table ``[pipelines.NAME]`` in ``menace.toml``; ``None``: the
+        built-in one for tables.
     """
 
     name: str
@@ -125,6 +128,7 @@ class BotConfig:
     max_error_rate: float | None = None
     max_latency_seconds: float | None = None
     seed: int = 0
+    pipeline: str | None = None
     economics: Economics = field(default_factory=Economics)
 
 

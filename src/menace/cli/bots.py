@@ -72,6 +72,7 @@ def add(
     promotion_usd: float | None = None,
     serving_usd_per_row: float | None = None,
     seed: int | None = None,
+    pipeline: str | None = None,
     output: Output = Output(),
 ) -> None:
     """Put a bot under care.
@@ -120,6 +121,9 @@ def add(
         Cost of one prediction, USD.
     seed
         Seed of everything random in the bot's cycles.
+    pipeline
+        Name of a table [pipelines.NAME] in menace.toml: code of your own that makes the models. By
+        default menace's own makes them.
     """
     from menace.workspace import Workspace
 
@@ -142,6 +146,7 @@ def add(
         "max_error_rate": max_error_rate,
         "max_latency_seconds": max_latency_seconds,
         "seed": seed,
+        "pipeline": pipeline,
         "economics": {k: v for k, v in economics.items() if v is not None} or None,
     }
     values = {

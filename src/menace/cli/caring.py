@@ -58,7 +58,6 @@ def predict(bot: str, file: Path, /, *, out: Path | None = None, output: Output 
         CSV file for the rows with a column "prediction"; by default the predictions are printed.
     """
     from menace.cli.tables import read_table
-    from menace.model_automation_pipeline import ModelAutomationPipeline
     from menace.workspace import Workspace
 
     with Workspace.find() as workspace:
@@ -66,8 +65,7 @@ def predict(bot: str, file: Path, /, *, out: Path | None = None, output: Output 
         with output.working(f"predicting {file.name}"):
             rows = read_table(file)
             missing = _missing_features(champion, rows, file)
-            pipeline = ModelAutomationPipeline(workspace.services)
-            predictions = pipeline.predictor(bot, champion.version).predict(rows)
+            predictions = _predicted(workspace, champion, rows)
         if missing and not output.quiet:
             line(
                 console(stderr=True),
@@ -210,6 +208,21 @@ def _champion(workspace: Workspace, bot: str) -> ModelVersion:
             remedy="predict where its model is served",
         )
     raise DataError("the bot has no model yet.", bot=bot, remedy=f"menace cycle {bot}")
+
+
+def _predicted(
+    workspace: Workspace, champion: ModelVersion, rows: pd.DataFrame
+) -> list[str] | list[float]:
+    from menace.model_automation_pipeline.window_pipeline import WindowPipeline
+
+    pipeline = workspace.pipeline(champion.bot)
+    if not isinstance(pipeline, WindowPipeline):
+        raise DataError(
+            "the bot's pipeline keeps its models to itself.",
+            bot=champion.bot,
+            remedy="predict where its model is served",
+        )
+    return pipeline.predict(champion.bot, champion.version, rows)
 
 
 def _missing_features(champion: ModelVersion, rows: pd.DataFrame, file: Path) -> list[str]:

@@ -97,6 +97,18 @@ class ModelAutomationPipeline(WindowPipeline):
 
         return self._cache.get(model.sha256, load)
 
+    def predict(self, bot_name: str, version: int, rows: pd.DataFrame) -> list[str] | list[float]:
+        """Predict rows with one of the bot's models: labels as text, or numbers.
+
+        Raises
+        ------
+        UnknownBotError, UnknownVersionError
+            If there is no such model.
+        PackageError
+            If the package is damaged.
+        """
+        return self.predictor(bot_name, version).predict(rows)
+
     def _train(self, services: Services, job: TrainingJob) -> TrainingOutcome:
         from menace.model_automation_pipeline.training import train_challenger
 

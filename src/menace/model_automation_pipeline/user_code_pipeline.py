@@ -83,6 +83,18 @@ class UserCodePipeline(WindowPipeline):
         metric = None if self._code.loss is not None else self._metric(bot_name)
         return self.predictor(bot_name, version).score(rows, metric=metric)
 
+    def predict(self, bot_name: str, version: int, rows: pd.DataFrame) -> list[str] | list[float]:
+        """Predict rows with one of the bot's models: labels as text, or numbers.
+
+        Raises
+        ------
+        UnknownBotError, UnknownVersionError
+            If there is no such model.
+        PackageError
+            If the package is damaged, or the user's code fails on this model.
+        """
+        return self.predictor(bot_name, version).predict(rows)
+
     def _train(self, services: Services, job: TrainingJob) -> TrainingOutcome:
         from menace.model_automation_pipeline.user_training import UserJob, train_user_challenger
 

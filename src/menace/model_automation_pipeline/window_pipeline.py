@@ -156,6 +156,10 @@ class WindowPipeline(ABC):
         """
 
     @abstractmethod
+    def predict(self, bot_name: str, version: int, rows: pd.DataFrame) -> list[str] | list[float]:
+        """Predict rows with one of the bot's models: labels as text, or numbers."""
+
+    @abstractmethod
     def _train(self, services: Services, job: TrainingJob) -> TrainingOutcome:
         """Have a challenger trained, judged and packaged."""
 

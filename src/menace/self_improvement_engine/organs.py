@@ -84,7 +84,7 @@ class Organs:
         from menace.model_automation_pipeline import ModelAutomationPipeline
         from menace.model_automation_pipeline.window_pipeline import WindowPipeline
 
-        pipeline = engine.pipeline or ModelAutomationPipeline(services)
+        pipeline = engine.pipeline or services.pipeline_of(bot) or ModelAutomationPipeline(services)
         if isinstance(pipeline, WindowPipeline):
             pipeline = pipeline.bound_to(services)
         folder = services.state_folder
