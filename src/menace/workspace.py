@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from menace.data_bot import DataBot
-    from menace.interfaces import Clock, CpuMeter, Executor, Store
+    from menace.interfaces import Clock, CpuMeter, Executor, Pipeline, Store
     from menace.records import BotConfig
     from menace.self_improvement_engine import ImprovementEngineRegistry, SelfImprovementEngine
 
@@ -43,6 +43,14 @@ DEFAULT_TOML = """\
 # gate_z = 1.0             # evidence that the gate wants against a challenger, standard errors
 # lease_seconds = 900.0
 # meter = "measured"       # or "counted": charge CPU time by counted work, repeatable to the bit
+
+# [pipelines.NAME]         # code of your own in place of menace's models: docs/pipelines.md
+# kind = "command"         # or "callable", or "object"
+# command = ["{python}", "train.py"]
+
+# [autoscale]              # for `menace run --autoscale`
+# max_engines = 5
+# approval = "none"        # or "person": menace approvals grant NUMBER
 """
 
 _opened: dict[Path, Workspace] = {}
@@ -166,6 +174,7 @@ class Workspace:
             If the name is taken.
         """
         bot = validated_bot(_with_absolute_source(values))
+        self._services.pipeline_of(bot)  # so that a wrong name or table shows here
         if bot.source is not None:
             first = self._services.rows_of(bot).read_new(None, max_rows=min(bot.window_rows, 1000))
             if not len(first.frame) and first.position.row == 0:
@@ -174,7 +183,8 @@ class Workspace:
                     bot=bot.name,
                     remedy="give a source with at least one row whose target is known",
                 )
-            _check_target(bot, first.frame)
+            if bot.pipeline is None:
+                _check_target(bot, first.frame)
         self.store.add_bot(bot)
         return bot
 
@@ -190,6 +200,24 @@ class Workspace:
 
         self.store.bot(bot)
         return SelfImprovementEngine(bot, services=self._services, **options)
+
+    def pipeline(self, bot: str) -> Pipeline:
+        """Make the pipeline of a bot, on this workspace's services.
+
+        Raises
+        ------
+        UnknownBotError
+            If there is no such bot.
+        ConfigError
+            If the bot names a pipeline that ``menace.toml`` does not describe rightly.
+        """
+        from menace.model_automation_pipeline import ModelAutomationPipeline
+        from menace.model_automation_pipeline.window_pipeline import WindowPipeline
+
+        pipeline = self._services.pipeline_of(self.store.bot(bot)) or ModelAutomationPipeline()
+        if isinstance(pipeline, WindowPipeline):
+            return pipeline.bound_to(self._services)
+        return pipeline
 
     def registry(self) -> ImprovementEngineRegistry:
         """Make a registry with an engine for every bot of the workspace."""
@@ -275,7 +303,16 @@ def _wire(
         meter=meter,
         settings=settings.loop,
         state_folder=folder / settings.state,
+        pipeline_of=lambda bot: _named_pipeline(bot, settings, folder),
     )
+
+
+def _named_pipeline(bot: BotConfig, settings: WorkspaceSettings, folder: Path) -> Pipeline | None:
+    from menace.model_automation_pipeline.pipeline_registry import open_pipeline
+
+    if bot.pipeline is None:
+        return None
+    return open_pipeline(bot.pipeline, settings.pipelines, folder=folder, bot=bot.name)
 
 
 def _check_target(bot: BotConfig, rows: pd.DataFrame) -> None:
