@@ -30,6 +30,7 @@ def random_table(seed: int, ticks: int, first: int) -> LossTable:
         cycle_usd=rng.uniform(0, 0.8, ticks).round(3),
         accepted=rng.uniform(size=(ticks, ticks)) < 0.8,
         first=first,
+        promotion_usd=0.2 * (seed % 2),
     )
 
 

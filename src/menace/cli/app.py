@@ -65,9 +65,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _register_commands() -> None:
-    from menace.cli import bots, caring, doctor, looking, service
+    from menace.cli import bots, caring, doctor, looking, replaying, service
 
-    del bots, caring, doctor, looking, service
+    del bots, caring, doctor, looking, replaying, service
 
 
 def _log_to_stderr() -> None:
