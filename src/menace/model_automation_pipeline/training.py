@@ -393,7 +393,7 @@ def _as_judged(chosen: Candidate, judged: _Judgement) -> Candidate:
     """Give a configuration the rounds with which it was judged."""
     if judged.rounds is None:
         return chosen
-    return Candidate(chosen.family, {**chosen.params, "rounds": judged.rounds})
+    return replace(chosen, params={**chosen.params, "rounds": judged.rounds})
 
 
 def _import_libraries(job: TrainingJob) -> None:

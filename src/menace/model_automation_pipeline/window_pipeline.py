@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import math
 from abc import ABC, abstractmethod
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from menace.interfaces import Services
     from menace.model_automation_pipeline.training import TrainingJob, TrainingOutcome
-    from menace.records import BotConfig, BotSnapshot, Json
+    from menace.records import BotConfig, BotSnapshot, Cycle, Json, LedgerEntry
 
 logger = logging.getLogger(__name__)
 
@@ -159,6 +160,50 @@ class WindowPipeline(ABC):
     def predict(self, bot_name: str, version: int, rows: pd.DataFrame) -> list[str] | list[float]:
         """Predict rows with one of the bot's models: labels as text, or numbers."""
 
+    def contributions(self, cycle: Cycle, entry: LedgerEntry) -> dict[str, float]:
+        """Say what each module contributed that a settled cycle changed.
+
+        The challenger without each change, where the training left such variants, is scored on the
+        rows that settled the cycle.
+
+        Returns
+        -------
+        dict
+            Module → contribution, in units of ROI delta; empty where nothing can be said.
+
+        Raises
+        ------
+        MenaceError
+            If rows or packages cannot be read any more.
+        """
+        from menace.model_automation_pipeline.leave_one_out import contributions, settlement_rows
+
+        metrics = cycle.details.get("metrics", {})
+        variants = metrics.get("variants")
+        services = self._resolved()
+        if services is None or not variants or cycle.version is None or not entry.rows:
+            return {}
+        bot = services.store.bot(cycle.bot)
+        rows = settlement_rows(services, bot, cycle, entry.rows)
+        if not len(rows):
+            return {}
+        _, challenger = self.score(bot.name, cycle.version, rows)
+        losses = {
+            module: self._package_losses(bot.name, services.artifacts.get(*place), rows)
+            for module, place in variants.items()
+        }
+        return contributions(
+            bot, entry, modules=metrics["modules"], challenger=challenger, variants=losses
+        )
+
+    def _package_losses(
+        self, bot_name: str, files: dict[str, bytes], rows: pd.DataFrame
+    ) -> np.ndarray:
+        """Score rows with a package that is no version, in the units of :meth:`score`."""
+        from menace.model_automation_pipeline.package import load_predictor
+
+        return load_predictor(files).score(rows, metric=self._metric(bot_name))[1]
+
     @abstractmethod
     def _train(self, services: Services, job: TrainingJob) -> TrainingOutcome:
         """Have a challenger trained, judged and packaged."""
@@ -242,6 +287,10 @@ def _stored(
     if not fixed and (bot.task or len(job.window) >= min(SURE_ROWS, bot.window_rows)):
         _fix_task(services, bot, outcome.manifest)
     artifact, sha256 = services.artifacts.put(bot.name, outcome.files)
+    variants = {
+        module: services.artifacts.put(bot.name, files)
+        for module, files in outcome.variants.items()
+    }
     model = store.add_model(
         bot.name,
         sha256=sha256,
@@ -269,7 +318,7 @@ def _stored(
         cycle_id=cycle_id,
         cpu_seconds=charged_seconds,
         cost_usd=cost_usd,
-        metrics=_metrics(outcome),
+        metrics={**_metrics(outcome), **_changes(job, outcome), "variants": variants},
         message=outcome.verdict.warning or outcome.verdict.reason,
     )
 
@@ -297,6 +346,15 @@ def _metrics(outcome: TrainingOutcome) -> Json:
         "family": outcome.manifest["family"],
         "params": outcome.manifest["params"],
     }
+
+
+def _changes(job: TrainingJob, outcome: TrainingOutcome) -> Json:
+    """Say which modules the challenger changes, against the champion that it would replace."""
+    from menace.model_automation_pipeline.changed_modules import changed_modules
+    from menace.model_automation_pipeline.package import MANIFEST_FILE
+
+    champion = None if job.champion is None else json.loads(job.champion[MANIFEST_FILE])
+    return {"modules": changed_modules(champion, outcome.manifest)}
 
 
 def _no_data(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from menace.accounting.module_roi_log import ModuleRoiLog
+from menace.errors import MenaceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,6 +59,15 @@ class ModuleRankings(Protocol):
         ...
 
 
+@runtime_checkable
+class Attributing(Protocol):
+    """Can tell the parts of a settled cycle's gain apart; a pipeline may, and need not."""
+
+    def contributions(self, cycle: Cycle, entry: LedgerEntry) -> Mapping[str, float]:
+        """Give module → its own contribution, in units of ROI delta; empty: nothing to say."""
+        ...
+
+
 class Learner:
     """Learns from a bot's ledger.
 
@@ -68,6 +78,8 @@ class Learner:
     ----------
     store
         Holds the ledger.
+    pipeline
+        Is asked what each module contributed, if it can tell.
     module_log
         The bot's own log of ROI deltas by module.
     meta_logger
@@ -80,11 +92,13 @@ class Learner:
         self,
         store: Store,
         *,
+        pipeline: object = None,
         module_log: ModuleRoiLog | None = None,
         meta_logger: ModuleLogger | None = None,
         data_bot: DataBot | None = None,
     ) -> None:
         self._store = store
+        self._pipeline = pipeline
         self._module_log = ModuleRoiLog() if module_log is None else module_log
         self._meta_logger = meta_logger
         self._data_bot = data_bot
@@ -118,10 +132,23 @@ class Learner:
         policy.learned_through = max(policy.learned_through, number)
         if self._data_bot is not None:
             self._data_bot.record_metric(entry.bot, "roi_delta", entry.roi_delta, entry.at)
-        modules, reason = modules_of(cycle), str(cycle.details.get("reason", ""))
+        modules, reason = self._contributions(cycle, entry), str(cycle.details.get("reason", ""))
         self._module_log.log_cycle(entry.cycle_id, entry.roi_delta, modules, reason)
         if self._meta_logger is not None:
             self._meta_logger.log_cycle(entry.cycle_id, entry.roi_delta, modules, reason)
+
+    def _contributions(self, cycle: Cycle, entry: LedgerEntry) -> list[str] | Mapping[str, float]:
+        """Say what the cycle changed, and what each part contributed where that can be told."""
+        modules = modules_of(cycle)
+        if not isinstance(self._pipeline, Attributing) or len(modules) < 2:
+            return modules
+        try:
+            contributed = self._pipeline.contributions(cycle, entry)
+        except MenaceError as error:
+            # What is only for knowing better must not keep the bot from learning at all.
+            logger.warning("cycle %d: its gain is shared equally: %s", cycle.cycle_id, error)
+            return modules
+        return contributed if set(contributed) == set(modules) else modules
 
     def _recall_modules(self, bot: str) -> None:
         """Begin a log that is not there with what the ledger holds already."""
