@@ -130,8 +130,9 @@ def test_debt_grows_with_age(loss: float, ticks: int) -> None:
 def test_a_decision_reads_the_figures_without_rebuilding_the_estimator() -> None:
     estimator = aged(0.01, ticks=30, every=8)
     read = Staleness.read(json.loads(json.dumps(estimator.to_json())), champion=estimator.champion)
-    assert read == (estimator.debt, estimator.age_ticks, estimator.explain())
-    assert Staleness.read({}, champion=None) == (0.0, 0.0, StalenessEstimator().explain())
+    known = (estimator.debt, estimator.age_ticks, estimator.explain(), estimator.best_archived())
+    assert read == known
+    assert Staleness.read({}, champion=None) == (0.0, 0.0, StalenessEstimator().explain(), None)
 
 
 def test_a_model_that_has_just_been_made_owes_nothing_and_one_that_came_back_its_own() -> None:

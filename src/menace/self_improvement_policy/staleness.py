@@ -22,6 +22,13 @@ differences are used: they cancel it, and with it most of the noise and all of t
 4. *Debt*: what an excess that grew linearly to *x* at the rate *a* has accumulated, with a margin
    κ against deciding on noise: :math:`\text{debt} = (x / \kappa)^2 / (2a)` for *x* > 0, else 0.
 
+Standard errors, for :mod:`~menace.self_improvement_policy.alternatives`. With :math:`Q \leftarrow
+g Q + (\ell_s - \ell_r)^2` a tick's paired difference has the variance
+:math:`\sigma^2 = (n_0 (\nu L)^2 + Q - D^2 / N) / (n_0 + N)`, with *n*₀ ticks of belief in the noise
+ν *L*; the lead's error is :math:`\sigma / \sqrt{N + n_0}`. The excess adds up those of its leads
+with the weights above, as if they erred together (all of them are paired with *v*), and in squares
+the rate's, :math:`L \nu / \sqrt{n_\rho + S_{xx}}` per tick of the witnesses' mean age.
+
 With staleness :math:`a k`, cost *c* of a cycle and interval *k*, the cost per tick
 :math:`c / k + a k / 2` is least at :math:`k^* = \sqrt{2c/a}`; there the excess is
 :math:`\sqrt{2 c a}` and the debt is exactly *c*. So *rent-or-buy on this debt is the optimal
@@ -35,6 +42,7 @@ ours; ``docs/decision-quality.md`` has what else was tried and what it scored.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -66,6 +74,9 @@ class StalenessPrior:
         Share of the loss level that outlives a tick, in (0, 1).
     least_rate, least_level
         Lower bounds of ρ and *L*, which keep divisions finite.
+    noise
+        ν: standard deviation of a tick's paired difference relative to the level, before it was
+        measured.
     """
 
     relative_rate: float = 0.04
@@ -77,6 +88,7 @@ class StalenessPrior:
     level_memory: float = 0.95
     least_rate: float = 5e-4
     least_level: float = 1e-3
+    noise: float = 0.2
 
 
 PRIOR = StalenessPrior()
@@ -96,11 +108,15 @@ class Staleness(NamedTuple):
         Ticks since the champion was trained, ≥ 0.
     explanation
         The figures behind the debt.
+    archive
+        The archived model that seems best: ``version``, ``lead`` and ``error`` (loss per row by
+        which it is better than the champion), and ``among`` how many; ``None`` without any.
     """
 
     debt: float
     age_ticks: float
     explanation: Json
+    archive: Json | None
 
     @classmethod
     def read(cls, data: Json, *, champion: int | None) -> Self:
@@ -114,8 +130,9 @@ class Staleness(NamedTuple):
         if champion is not None and champion != data["champion"]:
             estimator = StalenessEstimator.from_json(data)
             estimator.champion = champion
-            return cls(estimator.debt, estimator.age_ticks, estimator.explain())
-        return cls(data["debt"], data["age_ticks"], data["explanation"])
+            archive = estimator.best_archived()
+            return cls(estimator.debt, estimator.age_ticks, estimator.explain(), archive)
+        return cls(data["debt"], data["age_ticks"], data["explanation"], data.get("archive"))
 
 
 @dataclass(slots=True)
@@ -141,7 +158,7 @@ class StalenessEstimator:
 
     champion: int = 0
     ages: dict[int, float] = field(default_factory=dict)
-    leads: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
+    leads: dict[tuple[int, int], tuple[float, float, float]] = field(default_factory=dict)
     sum_xy: float = 0.0
     sum_xx: float = 0.0
     level: float | None = None
@@ -188,14 +205,59 @@ class StalenessEstimator:
         excess = max(0.0, self.excess / self.prior.margin)
         return excess * excess / (2.0 * self.rate)
 
+    @property
+    def excess_error(self) -> float:
+        """Standard error of :attr:`excess`, loss per row."""
+        if self.champion not in self.ages:
+            return 0.0
+        errors = ages = total = 0.0
+        for witness, age in self.ages.items():
+            weight = 1.0 / (self.prior.witness_age + age)
+            if witness != self.champion:
+                errors += weight * self.lead_error(self.champion, witness)
+            ages += weight * age
+            total += weight
+        rate = self._noise / math.sqrt(self.prior.rate_weight + self.sum_xx)
+        return math.hypot(errors / total, rate * ages / total)
+
+    @property
+    def _noise(self) -> float:
+        """ν *L*."""
+        return self.prior.noise * max(self.level or 0.0, self.prior.least_level)
+
     def lead(self, model: int, other: int) -> float:
         """Posterior mean of ``loss(model) − loss(other)`` per row; 0 for a model and itself."""
         low, high = min(model, other), max(model, other)
-        total, count = self.leads.get((low, high), (0.0, 0.0))
+        total, count, _ = self.leads.get((low, high), (0.0, 0.0, 0.0))
         measured = total if model == low else -total
         expected = self.rate * (self.ages[model] - self.ages[other])
         weight = self.prior.lead_weight
         return (measured + weight * expected) / (count + weight)
+
+    def lead_error(self, model: int, other: int) -> float:
+        """Give the standard error of the :meth:`lead` of two different models, loss per row."""
+        pair = (min(model, other), max(model, other))
+        total, count, squares = self.leads.get(pair, (0.0, 0.0, 0.0))
+        weight = self.prior.lead_weight
+        spread = max(0.0, squares - total * total / count) if count > 0 else 0.0
+        variance = (weight * self._noise**2 + spread) / (weight + count)
+        return math.sqrt(variance / (weight + count))
+
+    def best_archived(self) -> Json | None:
+        """Find the archived model with the greatest lead over the champion; ``None`` without any.
+
+        Leads are compared less a standard error each, so that the best known goes before the
+        luckiest.
+        """
+        others = [version for version in self.ages if version != self.champion]
+        if not others or self.champion not in self.ages:
+            return None
+        found = [
+            (self.lead(self.champion, other), self.lead_error(self.champion, other), other)
+            for other in others
+        ]
+        lead, error, version = max(found, key=lambda one: (one[0] - one[1], one[2]))
+        return {"version": version, "lead": lead, "error": error, "among": len(others)}
 
     def observe(self, losses: Mapping[int, float], *, champion: int, ticks: float = 1.0) -> None:
         """Take in one tick.
@@ -229,6 +291,7 @@ class StalenessEstimator:
         """Return the figures behind the debt, for the decision record."""
         return {
             "excess_per_row": self.excess,
+            "excess_error_per_row": self.excess_error,
             "rate_per_row_and_tick": self.rate,
             "relative_rate_per_tick": self.relative_rate,
             "loss_level": self.level,
@@ -244,6 +307,7 @@ class StalenessEstimator:
             "debt": self.debt,
             "age_ticks": self.age_ticks,
             "explanation": self.explain(),
+            "archive": self.best_archived(),
             "champion": self.champion,
             "ages": [[version, age] for version, age in self.ages.items()],
             "leads": json.dumps([[*pair, *sums] for pair, sums in self.leads.items()]),
@@ -257,14 +321,18 @@ class StalenessEstimator:
         """Rebuild from :meth:`to_json`; an empty object gives a new estimator."""
         if not data:
             return cls()
-        return cls(
+        estimator = cls(
             champion=int(data["champion"]),
             ages={int(version): float(age) for version, age in data["ages"]},
-            leads={(a, b): (d, n) for a, b, d, n in json.loads(data["leads"])},
             sum_xy=float(data["sum_xy"]),
             sum_xx=float(data["sum_xx"]),
             level=None if data["level"] is None else float(data["level"]),
         )
+        for low, high, total, count, *squares in json.loads(data["leads"]):
+            # Earlier versions kept no squares: such a lead is as noisy as one before any tick.
+            spread = count * estimator._noise**2 + (total * total / count if count else 0.0)
+            estimator.leads[low, high] = (total, count, squares[0] if squares else spread)
+        return estimator
 
     def _forget_all_but(self, losses: Mapping[int, float]) -> None:
         self.ages = {version: age for version, age in self.ages.items() if version in losses}
@@ -279,9 +347,13 @@ class StalenessEstimator:
         versions = sorted(losses)
         for position, low in enumerate(versions):
             for high in versions[position + 1 :]:
-                total, count = self.leads.get((low, high), (0.0, 0.0))
+                total, count, squares = self.leads.get((low, high), (0.0, 0.0, 0.0))
                 difference = losses[low] - losses[high]
-                self.leads[low, high] = (memory * total + difference, memory * count + 1.0)
+                self.leads[low, high] = (
+                    memory * total + difference,
+                    memory * count + 1.0,
+                    memory * squares + difference * difference,
+                )
 
     def _add_staleness(self, losses: Mapping[int, float]) -> None:
         """One tick weighs 1 in all, however many archived models testify."""
