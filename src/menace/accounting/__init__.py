@@ -6,6 +6,7 @@ from menace.accounting.energy_budget import (
     EnergyAllotment,
     EnergyBudget,
     roi_factor,
+    synergy_factor,
     validated_energy,
 )
 from menace.accounting.module_roi_log import ModuleRoiLog
@@ -19,5 +20,6 @@ __all__ = [
     "roi_delta",
     "roi_factor",
     "roi_trend",
+    "synergy_factor",
     "validated_energy",
 ]

@@ -5,6 +5,7 @@
     energy = clamp(round(base × (1 + max(0, predicted)) × roi_factor × synergy_factor), 1, 100)
     base = energy given by the caller, or round(5 × energy score)
     roi_factor = 2 ** tanh((short-term mean + EMA) / 2)
+    synergy_factor = 2 ** tanh(synergy sum)
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class EnergyAllotment:
     roi_factor
         0.5..2, from short-term mean and EMA.
     synergy_factor
-        ≥ 0; 1 while nothing is known of synergies.
+        ≥ 0; 1 while nothing is known of synergies. The engine's is 0.5..2.
     short_term_mean, ema
         What the ROI factor was made of; ``None`` counts as 0.
     unbounded
@@ -105,6 +106,32 @@ def roi_factor(short_term_mean: float | None, ema: float | None) -> float:
     average = 0.0 if ema is None else _finite("the ROI average", ema)
     # Halved before they are added, so that no sum of finite figures overflows.
     return float(2.0 ** math.tanh(short / 2 + average / 2))
+
+
+def synergy_factor(synergy_sum: float) -> float:
+    """``2 ** tanh(synergy_sum)``: how far the working together of a bot's parts stretches a budget.
+
+    Parameters
+    ----------
+    synergy_sum
+        Weighted rolling changes of the synergy metrics, ``Σ_k (w_k / 10) · clip(Δ_k, −1, 1)``.
+
+    Returns
+    -------
+    float
+        0.5..2, and 1 at 0.
+
+    Raises
+    ------
+    EnergyError
+        If the sum is not finite.
+
+    Examples
+    --------
+    >>> synergy_factor(0.0), round(synergy_factor(0.4), 3), round(synergy_factor(-4.0), 3)
+    (1.0, 1.301, 0.5)
+    """
+    return float(2.0 ** math.tanh(_finite("the synergy sum", synergy_sum)))
 
 
 class EnergyBudget:

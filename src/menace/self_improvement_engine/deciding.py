@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from menace.accounting.energy_budget import EnergyBudget
+from menace.accounting.energy_budget import EnergyBudget, synergy_factor
 from menace.records import Decision
 from menace.self_improvement_engine.purse import BUDGET_SPENT, budget_check, recent_rates
 from menace.self_improvement_engine.trigger import Situation, assess, judge
@@ -34,6 +34,8 @@ class Decider:
         Scales the energy of cycles that nobody asked for by number, if given.
     module_log
         Gives the policy's state the trend of what the last cycle changed, if given.
+    synergy_sum
+        Weighted rolling changes of the synergy metrics, −4..4; scales the energy.
     """
 
     organs: Organs
@@ -41,6 +43,7 @@ class Decider:
     interval: float | None
     capital_bot: EnergyScorer | None
     module_log: ModuleRoiLog | None = None
+    synergy_sum: float = 0.0
 
     def decide(self, energy: int | None, *, requested: bool) -> Decision:
         """Decide, and store the decision, also a no.
@@ -93,6 +96,7 @@ class Decider:
                 predicted=situation.policy_score,
                 short_term_mean=situation.short_term_roi,
                 ema=situation.roi_ema,
+                synergy_factor=synergy_factor(self.synergy_sum),
             )
             .to_json()
         )

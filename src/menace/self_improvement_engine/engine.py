@@ -6,7 +6,7 @@ import threading
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from menace.accounting.energy_budget import validated_energy
 from menace.accounting.module_roi_log import ModuleRoiLog
@@ -19,6 +19,13 @@ from menace.self_improvement_engine.engine_state import EngineState, iso_utc
 from menace.self_improvement_engine.learning import ModuleRankings
 from menace.self_improvement_engine.lease import check_held, lease
 from menace.self_improvement_engine.organs import Organs, services_of
+from menace.self_improvement_engine.synergy_step import (
+    KAPPA,
+    SynergyStep,
+    default_learner,
+    shock_of,
+)
+from menace.synergy import synergy_sum
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
     from menace.self_improvement_engine.cycle import CodePatcher
     from menace.self_improvement_engine.learning import ModuleLogger
     from menace.self_improvement_engine.schedule import Schedule
+    from menace.self_improvement_engine.synergy_step import SynergyLearner
     from menace.self_improvement_policy import SelfImprovementPolicy
 
 
@@ -73,7 +81,10 @@ class SelfImprovementEngine:
         :class:`~menace.accounting.ModuleRoiLog`. With one, the trend of the best-ranked module that
         the last cycle changed enters the policy's state.
     synergy_learner
-        Kept for whoever asks for it; menace's own use of it comes with :mod:`menace.synergy`.
+        Learns how much each synergy metric counts, from every settled cycle; by default a
+        :class:`~menace.synergy.SynergyWeightLearner`, kept in the workspace. One per engine.
+    synergy_kappa
+        Weight κ of the synergy sum in the policy's reward.
     interval
         Seconds after which a cycle runs whatever the policy says; ``None``: never for that reason.
     state_path
@@ -104,7 +115,8 @@ class SelfImprovementEngine:
         self_coding_engine: CodePatcher | None = None,
         event_bus: EventBus | None = None,
         meta_logger: ModuleLogger | None = None,
-        synergy_learner: Any = None,
+        synergy_learner: SynergyLearner | None = None,
+        synergy_kappa: float = KAPPA,
         store: Store | None = None,
         interval: float | None = None,
         state_path: str | Path | None = None,
@@ -122,6 +134,7 @@ class SelfImprovementEngine:
         self.self_coding_engine = self_coding_engine
         self.meta_logger = meta_logger
         self.synergy_learner = synergy_learner
+        self.synergy_kappa = synergy_kappa
         self.interval = interval
         self.seed = seed
         self._event_bus, self._store, self._clock = event_bus, store, clock
@@ -357,6 +370,7 @@ class SelfImprovementEngine:
             "reason": decision.reason,
             "policy_state": decision.inputs.get("policy_state"),
             "budget": budget,
+            "shock": shock_of(organs.services.store, decision).to_json(),
             "expected_cost_usd": decision.inputs.get("cycle_cost_usd"),
         }
         result = organs.runner.run(
@@ -375,6 +389,7 @@ class SelfImprovementEngine:
             interval=self.interval,
             capital_bot=self.capital_bot,
             module_log=self._module_log(organs) if self.meta_logger is not None else None,
+            synergy_sum=self._synergy_sum(),
         )
 
     def _module_log(self, organs: Organs | None) -> ModuleRoiLog:
@@ -390,11 +405,31 @@ class SelfImprovementEngine:
 
     def _learn(self, organs: Organs) -> None:
         state = self._engine_state()
-        if not organs.learner.catch_up(self.bot_name, organs.policy, state):
-            return
-        if organs.policy_path is not None:
-            organs.policy.save(organs.policy_path)
-        state.save(organs.state_path)
+        for _ in organs.learner.catch_up(self.bot_name, organs.policy, state):
+            if organs.policy_path is not None:
+                organs.policy.save(organs.policy_path)
+            state.save(organs.state_path)
+
+    def synergy_step(self, store: Store) -> SynergyStep:
+        """Make the part of learning that measures synergy and has the learner learn from it."""
+        return SynergyStep(
+            store, self._synergy, self._update_synergy_weights, kappa=self.synergy_kappa
+        )
+
+    def _update_synergy_weights(self, roi_delta: float) -> None:
+        """Have the learner learn from a cycle and the newest rolling change of each metric."""
+        self._synergy().update(roi_delta, self._engine_state().synergy.deltas())
+
+    def _synergy(self) -> SynergyLearner:
+        if self.synergy_learner is None:
+            services = self._services()
+            folder = None if services is None else services.state_folder
+            self.synergy_learner = default_learner(folder, self.bot_name)
+        return self.synergy_learner
+
+    def _synergy_sum(self) -> float:
+        metrics = self._engine_state().synergy
+        return synergy_sum(self._synergy().weights, metrics.deltas()) if metrics.cycles else 0.0
 
     def _lease(self, organs: Organs) -> AbstractContextManager[bool]:
         return lease(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from menace.accounting.roi_tracker import RoiTracker
 from menace.errors import DataError, StateFileError
 from menace.state_file import read_state, write_state
+from menace.synergy import SynergyMetrics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,12 +34,15 @@ class EngineState:
         The newest ledger entry that has been taken in. What the ledger holds beyond it is taken in
         at the next start, so that a kill between the ledger and this file loses nothing and counts
         nothing twice.
+    synergy
+        What is kept of the synergy metrics between cycles.
     """
 
     bot: str
     roi: RoiTracker = field(default_factory=RoiTracker)
     last_cycle_at: float | None = None
     ledger_id: int = 0
+    synergy: SynergyMetrics = field(default_factory=SynergyMetrics)
 
     @classmethod
     def load(cls, path: Path | None, *, bot: str, alpha: float) -> EngineState:
@@ -68,6 +72,8 @@ class EngineState:
                 roi=RoiTracker(alpha=alpha, deltas=deltas, ema=ema),
                 last_cycle_at=None if at is None else datetime.fromisoformat(at).timestamp(),
                 ledger_id=int(data["ledger_id"]),
+                # A file of before there were any begins them afresh.
+                synergy=SynergyMetrics.from_json(data.get("synergy", {})),
             )
         except (KeyError, TypeError, ValueError, DataError) as error:
             raise StateFileError(
@@ -89,6 +95,7 @@ class EngineState:
                 "roi_delta_ema": self.roi.ema,
                 "last_cycle_at": iso_utc(self.last_cycle_at),
                 "ledger_id": self.ledger_id,
+                "synergy": self.synergy.to_json(),
             },
         )
 

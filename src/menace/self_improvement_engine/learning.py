@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from menace.accounting.module_roi_log import ModuleRoiLog
 from menace.errors import MenaceError
+from menace.synergy.metrics import KEPT_CYCLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from menace.data_bot import DataBot
     from menace.interfaces import Store
     from menace.records import Cycle, LedgerEntry
     from menace.self_improvement_engine.engine_state import EngineState
+    from menace.self_improvement_engine.synergy_step import SynergyStep
     from menace.self_improvement_policy import SelfImprovementPolicy
 
 logger = logging.getLogger(__name__)
@@ -26,7 +28,7 @@ UNNAMED_MODULE = "model"
 """What a cycle is taken to have changed whose pipeline does not say."""
 
 LARGEST_REWARD = 5.0
-"""The policy's reward is the ROI delta within ± this.
+"""Policy and synergy learner see the ROI delta within ± this.
 
 A ratio to a cost has no bound: where CPU time is almost free one windfall is worth millions, and an
 average over it would call every cycle good for years.
@@ -71,13 +73,16 @@ class Attributing(Protocol):
 class Learner:
     """Learns from a bot's ledger.
 
-    Policy, engine state and module log remember how far they have come in the ledger, each by
-    itself, so that a kill between two of the files neither loses an entry nor counts one twice.
+    Policy, engine state, synergy learner and module log remember how far they have come in the
+    ledger, each by itself, so that a kill between two of the files neither loses an entry nor
+    counts one twice.
 
     Parameters
     ----------
     store
         Holds the ledger.
+    synergy
+        Measures each cycle's synergy, and has it learned from.
     pipeline
         Is asked what each module contributed, if it can tell.
     module_log
@@ -91,6 +96,7 @@ class Learner:
     def __init__(
         self,
         store: Store,
+        synergy: SynergyStep,
         *,
         pipeline: object = None,
         module_log: ModuleRoiLog | None = None,
@@ -98,44 +104,67 @@ class Learner:
         data_bot: DataBot | None = None,
     ) -> None:
         self._store = store
+        self._synergy = synergy
         self._pipeline = pipeline
         self._module_log = ModuleRoiLog() if module_log is None else module_log
         self._meta_logger = meta_logger
         self._data_bot = data_bot
 
-    def catch_up(self, bot: str, policy: SelfImprovementPolicy, state: EngineState) -> bool:
-        """Take in what the ledger holds beyond what was learned; returns whether there was any."""
+    def catch_up(
+        self, bot: str, policy: SelfImprovementPolicy, state: EngineState
+    ) -> Iterator[LedgerEntry]:
+        """Take in what the ledger holds beyond what was learned, entry by entry.
+
+        Policy and state are to be saved before the next entry is asked for: what one is worth can
+        depend on the weights that the synergy learner has after it, which are saved already.
+        """
         if not self._module_log.cycles and state.ledger_id:
             self._recall_modules(bot)
-        entries = self._store.ledger(bot, after=state.ledger_id)
-        for entry in entries:
-            self._teach(policy, entry)
+        for entry in self._store.ledger(bot, after=state.ledger_id):
+            self._teach(policy, state, entry)
             state.roi.add(entry.roi_delta)
             state.ledger_id = entry.entry_id or state.ledger_id
-        return bool(entries)
+            yield entry
 
     def recall(self, bot: str, state: EngineState) -> None:
         """Fill a state that no file holds from the ledger, which is the memory then."""
-        for entry in self._store.ledger(bot, last=LEDGER_MEMORY):
+        entries = self._store.ledger(bot, last=LEDGER_MEMORY)
+        for entry in entries:
             state.roi.add(entry.roi_delta)
             state.ledger_id = entry.entry_id or state.ledger_id
+        for entry in entries[-KEPT_CYCLES:]:
+            cycle = self._store.cycle(entry.cycle_id)
+            self._measure(state, cycle, entry, modules_of(cycle))
 
-    def _teach(self, policy: SelfImprovementPolicy, entry: LedgerEntry) -> None:
+    def _teach(self, policy: SelfImprovementPolicy, state: EngineState, entry: LedgerEntry) -> None:
         cycle = self._store.cycle(entry.cycle_id)
+        modules = self._contributions(cycle, entry)
+        self._measure(state, cycle, entry, modules)
+        reward = bounded(entry.roi_delta)
+        reward += self._synergy.learn(state.synergy, entry, reward)
         seen = cycle.details.get("policy_state")
         number = entry.entry_id or 0
         # A bot's first cycle replaced nothing: it says nothing about when to run one.
         replaced = cycle.replaced_version is not None
         if seen is not None and replaced and policy.learned_through < number:
-            reward = max(-LARGEST_REWARD, min(LARGEST_REWARD, entry.roi_delta))
             policy.update(tuple(seen), reward, action="run")
         policy.learned_through = max(policy.learned_through, number)
         if self._data_bot is not None:
             self._data_bot.record_metric(entry.bot, "roi_delta", entry.roi_delta, entry.at)
-        modules, reason = self._contributions(cycle, entry), str(cycle.details.get("reason", ""))
+        reason = str(cycle.details.get("reason", ""))
         self._module_log.log_cycle(entry.cycle_id, entry.roi_delta, modules, reason)
         if self._meta_logger is not None:
             self._meta_logger.log_cycle(entry.cycle_id, entry.roi_delta, modules, reason)
+
+    def _measure(
+        self,
+        state: EngineState,
+        cycle: Cycle,
+        entry: LedgerEntry,
+        modules: list[str] | Mapping[str, float],
+    ) -> None:
+        roi_delta = bounded(entry.roi_delta)
+        self._synergy.measure(state.synergy, cycle, entry, roi_delta=roi_delta, modules=modules)
 
     def _contributions(self, cycle: Cycle, entry: LedgerEntry) -> list[str] | Mapping[str, float]:
         """Say what the cycle changed, and what each part contributed where that can be told."""
@@ -156,6 +185,11 @@ class Learner:
             cycle = self._store.cycle(entry.cycle_id)
             reason = str(cycle.details.get("reason", ""))
             self._module_log.log_cycle(entry.cycle_id, entry.roi_delta, modules_of(cycle), reason)
+
+
+def bounded(roi_delta: float) -> float:
+    """Bound an ROI delta to ±5, as what learns from it sees it."""
+    return max(-LARGEST_REWARD, min(LARGEST_REWARD, roi_delta))
 
 
 def modules_of(cycle: Cycle) -> list[str] | dict[str, float]:

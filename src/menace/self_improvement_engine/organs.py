@@ -105,6 +105,7 @@ class Organs:
             settler=Settler(services),
             learner=Learner(
                 services.store,
+                engine.synergy_step(services.store),
                 pipeline=pipeline,
                 module_log=module_log,
                 meta_logger=engine.meta_logger,
