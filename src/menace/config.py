@@ -50,6 +50,11 @@ class LoopSettings:
         Former champions that are scored beside the champion, and can be rolled back to.
     issue_severity
         An unanswered issue at or above this triggers a cycle by itself, 0..1.
+    max_history_rows
+        A cycle that learns from all history uses so many rows at most, sampled evenly from what is
+        older than the window; 0 never learns from more than the window.
+    search_energy
+        Energy of a search that nobody asked for, where one is judged best; below 2 there is none.
     gate_z
         Rejection needs so many standard errors of evidence against the challenger.
     workers
@@ -63,6 +68,8 @@ class LoopSettings:
     lease_seconds: float = 900.0
     archive_models: int = 12
     issue_severity: float = 0.9
+    max_history_rows: int = 20_000
+    search_energy: int = 5
     gate_z: float = 1.0
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     meter: str = "measured"
@@ -286,10 +293,15 @@ def _check_loop(loop: LoopSettings, where: str) -> None:
             f"{where}: loop.poll_seconds and loop.lease_seconds must be positive.",
             remedy="give seconds > 0",
         )
-    if loop.archive_models < 0 or loop.workers < 0:
+    if min(loop.archive_models, loop.max_history_rows, loop.workers) < 0:
         raise ConfigError(
-            f"{where}: loop.archive_models and loop.workers must not be negative.",
+            f"{where}: loop.archive_models, loop.max_history_rows and loop.workers must not be "
+            "negative.",
             remedy="give 0 or more",
+        )
+    if not 0 <= loop.search_energy <= 100:
+        raise ConfigError(
+            f"{where}: loop.search_energy is {loop.search_energy}.", remedy="give 0 to 100"
         )
 
 

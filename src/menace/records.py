@@ -237,6 +237,9 @@ class LoopState:
         Expected cost of a cycle of energy 1, EMA over cycles, USD; ``None`` before the first.
     costed_cycle_id
         The newest cycle whose cost is in ``cycle_cost_usd``.
+    recipes
+        What cycles have shown of other recipes than a refit on the recent window (see
+        ``self_improvement_policy.recipes``).
     failures
         Cycles that failed in a row.
     last_cycle_row, last_cycle_at
@@ -252,6 +255,7 @@ class LoopState:
     staleness: Json = field(default_factory=dict)
     cycle_cost_usd: float | None = None
     costed_cycle_id: int = 0
+    recipes: Json = field(default_factory=dict)
     failures: int = 0
     last_cycle_row: int | None = None
     last_cycle_at: float | None = None
@@ -366,6 +370,34 @@ class ModelVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchTrial:
+    """A configuration that a search tried, kept so that the next search of the bot goes on from it.
+
+    Attributes
+    ----------
+    family, params
+        The configuration.
+    loss, start_loss
+        Mean loss on the validation rows of its search, and that of the configuration that the
+        search started from: losses of different times only compare through their ratio.
+    metric
+        Units of both losses.
+    row
+        Labelled rows seen when it was tried.
+    cycle_id
+        The cycle that it belongs to; ``None`` outside of one.
+    """
+
+    family: str
+    params: dict[str, float]
+    loss: float
+    start_loss: float
+    metric: Metric
+    row: int
+    cycle_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """What a settled cycle earned and cost. There is exactly one per settled cycle.
 
@@ -426,6 +458,8 @@ class BotSnapshot:
     ----------
     champion_row
         Labelled rows seen when the champion was trained.
+    champion_since_row
+        Rows seen when it last began to serve, by a promotion or a rollback.
     open_cycle_id
         The cycle in ``decided``, ``patching``, ``training`` or ``evaluated``, if there is one.
     reports_outcomes
@@ -440,6 +474,7 @@ class BotSnapshot:
     champion_row: int | None
     open_cycle_id: int | None
     reports_outcomes: bool = False
+    champion_since_row: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

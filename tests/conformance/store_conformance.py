@@ -293,6 +293,7 @@ class StoreConformance:
         assert snapshot.loop == loop
         assert snapshot.totals == BotTotals(2, 6.0, 18.0, 4.0, 1.0, 101.0)
         assert (snapshot.champion_version, snapshot.champion_row) == (promoted.version or 1, 7)
+        assert snapshot.champion_since_row == store.model("alpha", 1).promoted_row
         assert snapshot.open_cycle_id == under_way.cycle_id
         assert store.snapshot("beta").totals == BotTotals()
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _SNAPSHOT = (
     "SELECT s.outcomes, s.loss_sum, s.loss_square_sum, s.value_usd, s.serving_cost_usd,"
     " s.last_outcome_at, s.loop, m.version, m.row, c.cycle_id,"
-    " s.reports_outcomes"
+    " s.reports_outcomes, m.promoted_row"
     " FROM bots b JOIN bot_state s ON s.bot_id = b.bot_id"
     " LEFT JOIN models m ON m.bot_id = b.bot_id AND m.status = 'champion'"
     " LEFT JOIN cycles c ON c.bot_id = b.bot_id"
@@ -159,7 +159,7 @@ class SQLStore(SQLCapitalBooks, SQLScalingRecords):
             row = cursor.fetchone()
             if row is None:
                 raise _unknown_bot(cursor, bot)
-        *totals, loop, version, champion_row, open_cycle_id, reports = row
+        *totals, loop, version, champion_row, open_cycle_id, reports, since_row = row
         return BotSnapshot(
             bot,
             BotTotals(*totals),
@@ -168,6 +168,7 @@ class SQLStore(SQLCapitalBooks, SQLScalingRecords):
             champion_row,
             open_cycle_id,
             reports_outcomes=bool(reports),
+            champion_since_row=since_row,
         )
 
     def save_loop(self, bot: str, loop: LoopState) -> None:
