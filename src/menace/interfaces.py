@@ -512,6 +512,14 @@ class EnergyScorer(Protocol):
         ...
 
 
+class TrendSource(Protocol):
+    """Says where returns go in the long run."""
+
+    def long_term_roi_trend(self) -> float:
+        """Above 0: ROI deltas rise; below 0: they fall. Dimensionless."""
+        ...
+
+
 @runtime_checkable
 class BudgetKeeper(Protocol):
     """Says whether there is money for a cycle. A capital bot may be one, and need not."""

@@ -37,7 +37,7 @@ WEIGHTS = {
     "reliability": 0.10,
     "idleness": 0.10,
 }
-"""They add up to 1; a healthy but unproven workspace (halves throughout) comes to about 0.66."""
+"""They add up to 1. With no cycle settled and a flat trend they come to 0.475."""
 
 
 @dataclass(frozen=True, slots=True)

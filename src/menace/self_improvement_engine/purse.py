@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from menace.errors import UnknownBotError
 from menace.interfaces import BudgetKeeper
 from menace.records import CycleState
 
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from menace.interfaces import EnergyScorer, Store
-    from menace.records import BudgetCheck
+    from menace.records import BudgetCheck, Cycle
 
 RECENT_CYCLES = 20
 """Settled cycles of each bot that the energy score looks back on."""
@@ -29,11 +31,14 @@ class Rates(NamedTuple):
 
 
 def recent_rates(store: Store, bots: Iterable[str]) -> Rates:
-    """Look back on the newest settled cycles of these bots; without any, all is 0."""
-    settled = (CycleState.SETTLED,)
-    ended = [
-        cycle for bot in bots for cycle in store.cycles(bot, last=RECENT_CYCLES, states=settled)
-    ]
+    """Look back on the newest settled cycles of these bots; without any, all is 0.
+
+    A name that is no bot's has none: an engine may be there before its bot.
+    """
+    ended: list[Cycle] = []
+    for bot in bots:
+        with suppress(UnknownBotError):
+            ended += store.cycles(bot, last=RECENT_CYCLES, states=(CycleState.SETTLED,))
     count = max(1, len(ended))
     return Rates(
         success_rate=sum(cycle.outcome == "promoted" for cycle in ended) / count,
