@@ -65,9 +65,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _register_commands() -> None:
-    from menace.cli import bots, caring, doctor, looking, replaying, service
+    from menace.cli import bots, caring, doctor, looking, rankings, replaying, service
 
-    del bots, caring, doctor, looking, replaying, service
+    del bots, caring, doctor, looking, rankings, replaying, service
 
 
 def _log_to_stderr() -> None:
