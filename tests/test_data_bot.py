@@ -264,6 +264,14 @@ def test_the_long_term_trend_is_over_the_newest_settled_cycles_of_all_bots(
         data_bot.long_term_roi_trend(limit=0)
 
 
+def test_a_windfall_is_no_trend_to_a_robust_estimator(store: Store, data_bot: DataBot) -> None:
+    settle(store, *([1.0, 2.0, 3.0] * 10), 1e6)
+    robust = DataBot(store, robust_trend=True)
+    assert data_bot.long_term_roi_trend() > 1e4
+    assert abs(robust.long_term_roi_trend()) < 0.2
+    assert robust.long_term_roi_trend(limit=15) == data_bot.long_term_roi_trend(limit=15)
+
+
 def test_outcomes_from_many_threads_are_all_counted(store: Store) -> None:
     data_bot = DataBot(store, clock=StoppedClock())
     new: list[int] = []

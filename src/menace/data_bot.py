@@ -9,6 +9,7 @@ from numbers import Real
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from menace.accounting.robust import winsorized
 from menace.accounting.roi_tracker import roi_trend
 from menace.config import DEFAULT_WIRING, load_dotted
 from menace.errors import DataError, WorkspaceError
@@ -69,11 +70,21 @@ class DataBot:
         up when the first call needs it.
     clock
         Tells the time of outcomes and samples that come without one; the system's by default.
+    robust_trend
+        Whether :meth:`long_term_roi_trend` holds a twentieth of the deltas on either side at the
+        next ones first, so that one windfall is no trend.
     """
 
-    def __init__(self, store: Store | None = None, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        store: Store | None = None,
+        *,
+        clock: Clock | None = None,
+        robust_trend: bool = False,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._robust_trend = robust_trend
 
     def observe(self, bot: str, outcomes: Iterable[Outcome | Mapping[str, Any]]) -> int:
         """Store outcomes of predictions; the same prediction id is stored once.
@@ -220,7 +231,9 @@ class DataBot:
         """Trend of the ROI deltas of the newest ``limit`` settled cycles of all bots.
 
         ``(mean of the later half − mean of the earlier half) / |mean of the earlier half|``; see
-        :func:`~menace.accounting.roi_trend` for odd counts and an earlier mean of 0.
+        :func:`~menace.accounting.roi_trend` for odd counts and an earlier mean of 0. With
+        ``robust_trend``, of deltas that are winsorized first
+        (:func:`menace.accounting.robust.winsorized`); below 20 deltas that is the same.
 
         Returns
         -------
@@ -237,7 +250,8 @@ class DataBot:
         store = self._found()
         if store is None:
             return 0.0
-        return roi_trend(entry.roi_delta for entry in store.ledger(last=limit))
+        deltas = [entry.roi_delta for entry in store.ledger(last=limit)]
+        return roi_trend(winsorized(deltas) if self._robust_trend else deltas)
 
     def _found(self) -> Store | None:
         """Find the store, late, so that making a DataBot opens nothing."""

@@ -18,10 +18,12 @@ from menace.errors import DataError, WorkspaceError
 from menace.interfaces import Services
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     import pandas as pd
 
+    from menace.capital_management_bot import CapitalManagementBot
     from menace.data_bot import DataBot
     from menace.interfaces import Clock, CpuMeter, Executor, Pipeline, Store
     from menace.records import BotConfig
@@ -153,10 +155,29 @@ class Workspace:
 
     @property
     def data_bot(self) -> DataBot:
-        """A :class:`~menace.data_bot.DataBot` over the workspace's store."""
+        """A :class:`~menace.data_bot.DataBot` over the workspace's store, with a robust trend."""
         from menace.data_bot import DataBot
 
-        return DataBot(self.store, clock=self._services.clock)
+        return DataBot(self.store, clock=self._services.clock, robust_trend=True)
+
+    @property
+    def capital_bot(self) -> CapitalManagementBot:
+        """A capital bot over the workspace's store, whether or not any money was put in."""
+        from menace.capital_management_bot import CapitalManagementBot
+
+        capital = self.settings.capital
+        return CapitalManagementBot(
+            self.store,
+            clock=self._services.clock,
+            window_days=capital.window_days,
+            runway_scale_days=capital.runway_scale_days,
+        )
+
+    @property
+    def configured_capital_bot(self) -> CapitalManagementBot | None:
+        """The capital bot, if somebody has put money in or set a budget; engines get it then."""
+        capital_bot = self.capital_bot
+        return capital_bot if capital_bot.is_configured() else None
 
     def add_bot(self, values: dict[str, Any]) -> BotConfig:
         """Register a bot after a look at its source, so that a mistake shows at once.
@@ -201,6 +222,7 @@ class Workspace:
         from menace.self_improvement_engine import SelfImprovementEngine
 
         self.store.bot(bot)
+        options.setdefault("capital_bot", self.configured_capital_bot)
         return SelfImprovementEngine(bot, services=self._services, **options)
 
     def pipeline(self, bot: str) -> Pipeline:
@@ -221,14 +243,37 @@ class Workspace:
             return pipeline.bound_to(self._services)
         return pipeline
 
-    def registry(self) -> ImprovementEngineRegistry:
-        """Make a registry with an engine for every bot of the workspace."""
+    def registry(self, names: Sequence[str] | None = None) -> ImprovementEngineRegistry:
+        """Make a registry with an engine for every bot of the workspace, or for the named ones.
+
+        Its :meth:`~menace.self_improvement_engine.ImprovementEngineRegistry.autoscale` gives an
+        engine to the bot that has gone longest without a decision.
+
+        Raises
+        ------
+        UnknownBotError
+            If a name is that of no bot.
+        """
         from menace.self_improvement_engine import ImprovementEngineRegistry
 
-        registry = ImprovementEngineRegistry()
-        for bot in self.store.bots():
-            registry.register_engine(bot.name, self.engine(bot.name))
+        registry = ImprovementEngineRegistry(
+            store=self.store,
+            clock=self._services.clock,
+            cooldown_seconds=self.settings.autoscale.cooldown_seconds,
+            next_name=self._next_bot,
+        )
+        chosen = [bot.name for bot in self.store.bots()] if names is None else names
+        for name in chosen:
+            registry.register_engine(name, self.engine(name))
         return registry
+
+    def _next_bot(self, engines: Mapping[str, SelfImprovementEngine]) -> str | None:
+        waiting = [bot.name for bot in self.store.bots() if bot.name not in engines]
+        return min(waiting, key=self._last_decided, default=None)
+
+    def _last_decided(self, bot: str) -> float:
+        decisions = self.store.decisions(bot, last=1)
+        return decisions[0].at if decisions else 0.0
 
     def close(self) -> None:
         """Stop the workers and close the store."""
