@@ -89,4 +89,5 @@ def demo_report(
         wording=WORDING,
         economics=prices,
         environment=facts,
+        modules=workspace.engine(bot.name).module_log,
     )

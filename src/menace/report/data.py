@@ -143,6 +143,28 @@ class StrategyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ModuleRow:
+    """What changing one module of the bot brought.
+
+    Attributes
+    ----------
+    name
+        As cycles name it: ``window``, ``family:linear``.
+    roi_delta
+        Sum of its shares of the cycles' ROI deltas, dimensionless.
+    cycles
+        Settled cycles that changed it.
+    trend
+        Trend of its ROI, dimensionless; ``None`` if it is not known.
+    """
+
+    name: str
+    roi_delta: float
+    cycles: int
+    trend: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One bot's stream from its first tick to its last.
 
@@ -160,6 +182,8 @@ class Report:
         What the loss is called: ``error rate``, ``absolute error``.
     loss_is_share
         Whether a loss is a share of rows, to be shown in percent.
+    modules
+        What changing each part of the bot brought, best first.
     economics, environment
         The prices, and what the run ran on.
 
@@ -184,6 +208,7 @@ class Report:
     tick_name: str = "tick"
     loss_name: str = "loss"
     loss_is_share: bool = False
+    modules: Sequence[ModuleRow] = ()
 
     def __post_init__(self) -> None:
         for decision in self.decisions:

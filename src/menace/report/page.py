@@ -15,6 +15,7 @@ from menace.errors import ReportError
 from menace.report.frame import SIZES, Timeline
 from menace.report.hover import hover_data
 from menace.report.loss_chart import loss_chart
+from menace.report.module_chart import module_chart
 from menace.report.roi_chart import roi_chart
 from menace.report.summary import (
     decision_table,
@@ -150,6 +151,8 @@ def _main(timeline: Timeline) -> Markup:
     report = timeline.report
     parts = [_section("How to read this", how_to_read(timeline))]
     parts += _charts(timeline)
+    if report.modules:
+        parts.append(_section("What changing each part brought", *_modules(report)))
     parts.append(_section("What each strategy cost", strategy_table(report)))
     parts.append(_section("The last decisions", decision_table(timeline)))
     if report.economics:
@@ -202,6 +205,16 @@ def _charts(timeline: Timeline) -> list[Markup]:
             )
         )
     return parts
+
+
+def _modules(report: Report) -> list[Markup]:
+    """Make the picture of the modules; it has no time axis, so that the crosshair leaves it out."""
+    note = (
+        "Each cycle's ROI delta, shared among the parts of the bot that it changed, summed over "
+        "all settled cycles. To the right: changing it paid."
+    )
+    drawings = tag("div", join(module_chart(report, size) for size in SIZES), class_="still")
+    return [tag("p", escape(note), class_="note"), tag("figure", drawings)]
 
 
 def _chart(

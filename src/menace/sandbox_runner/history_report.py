@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from menace.report import CyclePoint, DecisionPoint, Report, TickPoint, VersionSpan
+from menace.report import CyclePoint, DecisionPoint, ModuleRow, Report, TickPoint, VersionSpan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from menace.accounting import ModuleRoiLog
     from menace.interfaces import Store
     from menace.records import BotConfig, Decision
     from menace.report import Fact
@@ -43,6 +44,7 @@ def history_report(
     economics: Sequence[Fact],
     environment: Sequence[Fact],
     drawn: Sequence[str] | None = None,
+    modules: ModuleRoiLog | None = None,
 ) -> Report:
     """Gather what the report shows.
 
@@ -52,6 +54,8 @@ def history_report(
         Holds the decisions and cycles of the loop that was watched.
     drawn
         The strategies that the charts show; by default all.
+    modules
+        What changing each part of the bot brought.
     """
     tick_of = {tick.row: position for position, tick in enumerate(lived)}
     entries = {entry.cycle_id: entry for entry in store.ledger(bot.name)}
@@ -93,6 +97,7 @@ def history_report(
             if cycle.row in tick_of
         ],
         versions=_spans(lived),
+        modules=[] if modules is None else _module_rows(modules),
         strategies=compared.rows,
         economics=economics,
         environment=environment,
@@ -100,6 +105,12 @@ def history_report(
         loss_name=wording.loss_name,
         loss_is_share=wording.loss_is_share,
     )
+
+
+def _module_rows(log: ModuleRoiLog) -> list[ModuleRow]:
+    return [
+        ModuleRow(name, total, log.changes(name), log.trend(name)) for name, total in log.rankings()
+    ]
 
 
 def _spans(lived: Sequence[LiveTick]) -> list[VersionSpan]:

@@ -243,6 +243,7 @@ def _report(
             Fact("of them for the first model", f"{history.first * history.tick_rows:,}"),
         ],
         drawn=_drawn(compared),
+        modules=box.engine.module_log,
     )
 
 

@@ -167,6 +167,14 @@ class SelfImprovementEngine:
         """When the last cycle began: UTC, ISO 8601; ``None`` before the first."""
         return iso_utc(self._engine_state().last_cycle_at)
 
+    @property
+    def module_log(self) -> ModuleRoiLog:
+        """ROI deltas by module: the log that was passed, or else the bot's own."""
+        if isinstance(self.meta_logger, ModuleRoiLog):
+            return self.meta_logger
+        organs = self._wired()
+        return ModuleRoiLog() if organs is None else organs.module_log
+
     def rankings(self) -> list[tuple[str, float]]:
         """Modules of the bot and the sums of their ROI deltas, best first.
 
@@ -388,20 +396,14 @@ class SelfImprovementEngine:
             roi=self._engine_state().roi,
             interval=self.interval,
             capital_bot=self.capital_bot,
-            module_log=self._module_log(organs) if self.meta_logger is not None else None,
+            module_log=self.module_log if self.meta_logger is not None else None,
             synergy_sum=self._synergy_sum(),
         )
-
-    def _module_log(self, organs: Organs | None) -> ModuleRoiLog:
-        """Choose the log that was passed, or else the bot's own."""
-        if isinstance(self.meta_logger, ModuleRoiLog):
-            return self.meta_logger
-        return ModuleRoiLog() if organs is None else organs.module_log
 
     def _rankings(self) -> ModuleRankings:
         if isinstance(self.meta_logger, ModuleRankings):
             return self.meta_logger
-        return self._module_log(self._wired())
+        return self.module_log
 
     def _learn(self, organs: Organs) -> None:
         state = self._engine_state()
