@@ -178,10 +178,11 @@ class Exchange:
             raise self._refused(shown, "is missing") from error
         except OSError as error:
             raise self._refused(shown, f"cannot be read ({error.strerror})") from error
+        found = os.fstat(opened)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            os.close(opened)
+            raise self._refused(shown, "is not a plain file of its own")
         with os.fdopen(opened, "rb") as stream:
-            found = os.fstat(opened)
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-                raise self._refused(shown, "is not a plain file of its own")
             content = stream.read(most + 1)
         if len(content) > most:
             raise self._refused(shown, f"is larger than {most:,} bytes")
