@@ -234,6 +234,13 @@ class CapitalManagementBot:
         store = self._found()
         return [] if store is None else store.budgets()
 
+    def spent_today(self) -> dict[str, float]:
+        """Add up by bot what the cycles of this UTC day cost, those under way included, USD."""
+        store = self._found()
+        if store is None:
+            return {}
+        return store.cycle_costs(since=self._today() * SECONDS_PER_DAY)
+
     def check_budget(self, bot: str | None = None, cost_usd: float = 0.0) -> BudgetCheck:
         """Whether ``cost_usd`` more may be spent now: by ``bot``, or by any.
 
@@ -275,8 +282,7 @@ class CapitalManagementBot:
             return
         limits = {budget.bot: budget.daily_usd for budget in store.budgets()}
         if limits:
-            today = self._today() * SECONDS_PER_DAY
-            spent = store.cycle_costs(since=today)
+            spent = self.spent_today()
             everything, own = limits.get(None), limits.get(bot) if bot is not None else None
             if everything is not None:
                 yield "daily", everything - math.fsum(spent.values())

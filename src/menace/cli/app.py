@@ -65,9 +65,19 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _register_commands() -> None:
-    from menace.cli import bots, caring, doctor, looking, rankings, replaying, service
+    from menace.cli import (
+        approvals,
+        bots,
+        capital,
+        caring,
+        doctor,
+        looking,
+        rankings,
+        replaying,
+        service,
+    )
 
-    del bots, caring, doctor, looking, rankings, replaying, service
+    del approvals, bots, capital, caring, doctor, looking, rankings, replaying, service
 
 
 def _log_to_stderr() -> None:

@@ -197,7 +197,7 @@ def _standing(
         "issues": issues,
         "failures": snapshot.loop.failures,
         "trouble": trouble or None,
-        "state": _state(bot, snapshot, issues, trouble),
+        "state": _state(bot, snapshot, issues, trouble, last),
     }
 
 
@@ -225,14 +225,21 @@ def _recent_loss(workspace: Workspace, snapshot: BotSnapshot) -> float | None:
 
 
 def _state(
-    bot: BotConfig, snapshot: BotSnapshot, issues: Sequence[Mapping[str, Any]], trouble: str
+    bot: BotConfig,
+    snapshot: BotSnapshot,
+    issues: Sequence[Mapping[str, Any]],
+    trouble: str,
+    last: Decision | None,
 ) -> str:
     from menace.report.wording import counted
+    from menace.self_improvement_engine.purse import BUDGET_SPENT
 
     if snapshot.loop.failures:
         return counted(snapshot.loop.failures, "failure").upper()
     if trouble:
         return "TROUBLE"
+    if last is not None and last.reason.startswith(BUDGET_SPENT):
+        return "waits for money"
     if issues:
         return issue_names(issues)
     if snapshot.champion_version is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from menace.cli.app import EXIT_ERROR, app
+from menace.cli.autoscaling import Scaler, first_engines, scaling_text
 from menace.cli.output import Column, Output, console, line, plain, table, usd, when
 from menace.cli.wording import issue_text, reason_text, roi_text, without_class
 from menace.errors import ConfigError, WorkspaceError
@@ -36,6 +37,7 @@ def run(
     *,
     once: Annotated[bool, Parameter(negative=())] = False,
     poll_seconds: float | None = None,
+    autoscale: Annotated[bool, Parameter(negative=())] = False,
     output: Output = Output(),
 ) -> int:
     """Care for all bots: take new rows in, decide, improve where it pays, settle, learn.
@@ -49,6 +51,9 @@ def run(
         Look at every bot once and stop.
     poll_seconds
         Pause between two looks; by default what menace.toml says.
+    autoscale
+        Care for as many bots at a time as capital and returns allow, within the bounds of
+        [autoscale] in menace.toml.
     """
     from menace.report.wording import counted
     from menace.workspace import Workspace
@@ -59,10 +64,12 @@ def run(
         )
     if once:
         with Workspace.find() as workspace:
-            return _look_once(_registry(workspace), output)
+            registry = _registry(workspace, autoscale=autoscale)
+            return _look_once(registry, output, Scaler(workspace, registry) if autoscale else None)
     quiet = output.quiet or output.json
     with _stopping(quiet=quiet) as stop, Workspace.find() as workspace:
-        registry = _registry(workspace)
+        registry = _registry(workspace, autoscale=autoscale)
+        scaler = Scaler(workspace, registry) if autoscale else None
         pause = workspace.settings.loop.poll_seconds if poll_seconds is None else poll_seconds
         if not quiet:
             line(
@@ -71,18 +78,17 @@ def run(
                 f"every {pause:g} s; Ctrl-C stops",
                 style="dim",
             )
-        serve(workspace, registry, output, stop=stop, pause_seconds=pause)
+        serve(workspace, registry, output, stop=stop, pause_seconds=pause, scaler=scaler)
     return 0
 
 
-def _registry(workspace: Workspace) -> ImprovementEngineRegistry:
-    registry = workspace.registry()
-    if not registry.engines:
+def _registry(workspace: Workspace, *, autoscale: bool) -> ImprovementEngineRegistry:
+    if not workspace.store.bots():
         raise WorkspaceError(
             f"the workspace {workspace.folder} has no bots.",
             remedy="menace bot add NAME --source FILE --target COLUMN",
         )
-    return registry
+    return workspace.registry(first_engines(workspace) if autoscale else None)
 
 
 def serve(
@@ -92,20 +98,24 @@ def serve(
     *,
     stop: threading.Event,
     pause_seconds: float,
+    scaler: Scaler | None = None,
 ) -> None:
     """Look at all bots, again and again, until ``stop`` is set.
 
-    Bots that are added meanwhile are cared for from the next look on.
+    Bots that are added meanwhile are cared for from the next look on, and so do money and budgets
+    count. With a ``scaler``, that decides which bots are looked at.
     """
     entries = workspace.store.ledger(last=1)
     seen = entries[-1].entry_id or 0 if entries else 0
     memory = Memory()
     while not stop.is_set():
-        _register_new(workspace, registry)
+        _refresh(workspace, registry, with_new=scaler is None)
         news = memory.news(registry.tick_all(stop=stop.is_set))
         for entry in workspace.store.ledger(after=seen):
             seen = max(seen, entry.entry_id or 0)
             news.append(_settled(entry))
+        if scaler is not None and not stop.is_set():
+            news += [_news(*item) for item in scaler.news()]
         _tell(news, output)
         stop.wait(pause_seconds)
 
@@ -224,9 +234,10 @@ def _labelled(item: Mapping[str, Any]) -> str:
     return f"{item['kind']}: {item['told']}"
 
 
-def _look_once(registry: ImprovementEngineRegistry, output: Output) -> int:
+def _look_once(registry: ImprovementEngineRegistry, output: Output, scaler: Scaler | None) -> int:
     with output.working("looking at the bots"):
         looked = registry.tick_all()
+        scaled = None if scaler is None else scaler.scale()
     rows: list[dict[str, Any]] = [
         {
             "bot": name,
@@ -236,13 +247,17 @@ def _look_once(registry: ImprovementEngineRegistry, output: Output) -> int:
         }
         for name, (decision, result) in looked.items()
     ]
+    failed = [row for row in rows if row["result"] and row["result"]["status"] == "failed"]
+    if scaled is not None:
+        rows.append({"scaling": plain(scaled)})
 
     def people(out: Console) -> None:
         shown = [Column("bot"), Column("cycle"), Column("what came of it"), Column("cost", 1)]
         table(out, shown, [_once_cells(*item) for item in looked.items()])
+        if scaled is not None:
+            line(out, scaling_text(scaled))
 
     output.show(rows, people=people)
-    failed = [row for row in rows if row["result"] and row["result"]["status"] == "failed"]
     return EXIT_ERROR if failed else 0
 
 
@@ -263,8 +278,12 @@ def _once_cells(
     return bot, "FAILED" if result.error else "yes", f"{told}: {because}", usd(result.cost_usd)
 
 
-def _register_new(workspace: Workspace, registry: ImprovementEngineRegistry) -> None:
-    for bot in workspace.store.bots():
+def _refresh(workspace: Workspace, registry: ImprovementEngineRegistry, *, with_new: bool) -> None:
+    """Let engines know of money that was put in since, and new bots have one."""
+    capital_bot = workspace.configured_capital_bot
+    for engine in registry.engines.values():
+        engine.capital_bot = capital_bot
+    for bot in workspace.store.bots() if with_new else ():
         if bot.name not in registry.engines:
             registry.register_engine(bot.name, workspace.engine(bot.name))
 

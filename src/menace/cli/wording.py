@@ -27,6 +27,10 @@ _PATTERNS = (
         "its last {} cycles failed, and new rows are awaited",
     ),
     (r"watched only: (.*)", "it is watched only: {}"),
+    (r"budget spent: daily", "today's budget of all bots does not pay for a cycle"),
+    (r"budget spent: bot", "today's budget of the bot does not pay for a cycle"),
+    (r"budget spent: allocation", "what was set aside for the bot does not pay for a cycle"),
+    (r"budget spent: cash", "there is not enough cash for a cycle"),
 )
 
 
@@ -40,8 +44,17 @@ def reason_text(reason: str, inputs: Mapping[str, Any], *, run: bool) -> str:
     for pattern, told in _PATTERNS:
         found = re.fullmatch(pattern, reason)
         if found is not None:
-            return told.format(*found.groups())
+            return told.format(*found.groups()) + _purse_text(inputs.get("purse"), run=run)
     return _REASONS.get(reason, reason)
+
+
+def _purse_text(purse: Mapping[str, Any] | None, *, run: bool) -> str:
+    """Say what a cycle needed and what there was, where that made it wait."""
+    from menace.report.wording import usd
+
+    if purse is None or run:
+        return ""
+    return f" ({usd(purse['left_usd'])} left, {usd(purse['needed_usd'])} needed)"
 
 
 def _policy_text(inputs: Mapping[str, Any], *, run: bool) -> str:

@@ -95,6 +95,10 @@ class ImprovementEngineRegistry:
         """The registered engines by name, in the order of their registration; a copy."""
         return dict(self._engines)
 
+    def next_name(self) -> str | None:
+        """Name the engine that would be made next; ``None`` if there is nothing for one to do."""
+        return self._next_name(self.engines)
+
     def register_engine(self, name: str, engine: SelfImprovementEngine) -> None:
         """Add an engine.
 
@@ -334,7 +338,7 @@ class ImprovementEngineRegistry:
     ) -> Scaling:
         """Make an engine, if there is something for it to do, a budget, and a yes."""
         wait = ScalingAction.WAIT
-        name = self._next_name(self.engines)
+        name = self.next_name()
         if name is None:
             return self._scaled(wait, "no bot waits for an engine", at, None, verdict)
         purse = budget_check(capital_bot)
