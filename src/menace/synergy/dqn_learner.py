@@ -197,7 +197,7 @@ SYNERGY_SETTINGS = DqnSettings(
     gamma=0.0,
     learning_rate=3e-3,
     batch_rows=64,
-    memory_rows=800,
+    memory_rows=400,
     target_every=50,
 )
 """Settings of the synergy learner; docs/synergy.md has the evidence."""

@@ -34,6 +34,8 @@ METRICS = ("synergy_roi", "synergy_efficiency", "synergy_resilience", "synergy_a
 
 EMA_ALPHA = 0.1
 LARGEST_EFFICIENCY = 5.0
+SMALLEST_CPU_SECONDS = 1e-6
+"""A cycle that used less says nothing about what a CPU-second brings."""
 STRESS_CYCLES = 20
 """Cycles over which the slope of ROI delta over stress is taken."""
 FEWEST_STRESSES = 3
@@ -68,8 +70,9 @@ class Shock:
 
     @property
     def stress(self) -> float:
-        """``drift severity × volatility``, ≥ 0, dimensionless."""
-        return self.drift_severity * self.loss_volatility
+        """``drift severity × volatility``, ≥ 0, dimensionless, to a millionth."""
+        # Nothing finer is meant by it, and a slope over less has no bound.
+        return round(self.drift_severity * self.loss_volatility, 6)
 
     def to_json(self) -> Json:
         """All figures, by name."""
@@ -291,13 +294,13 @@ class SynergyMetrics:
         return surprise
 
     def _efficiency(self, cycle: SettledCycle) -> float | None:
-        if cycle.cpu_seconds <= 0:
+        if cycle.cpu_seconds < SMALLEST_CPU_SECONDS:
             return None
         gain_per_second = cycle.gain_usd / cycle.cpu_seconds
         usual = self._averaged("gain_per_cpu_second", gain_per_second)
         change = gain_per_second - usual
         if usual == 0:
-            return 0.0 if change == 0 else math.copysign(LARGEST_EFFICIENCY, change)
+            change, usual = math.copysign(LARGEST_EFFICIENCY, change) if change else 0.0, 1.0
         return _clip(change / abs(usual), -1.0, LARGEST_EFFICIENCY)
 
     def _resilience(self, shock: Shock, loss_settled: float | None) -> float | None:
