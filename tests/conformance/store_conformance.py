@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pytest
 
+from conformance.capital_conformance import CapitalConformance
 from menace.errors import (
     ConfigError,
     CycleConflictError,
@@ -145,7 +146,7 @@ def add_outcomes_in_batches(location: StoreLocation, first: int, batches: int) -
     store.close()
 
 
-class StoreConformance:
+class StoreConformance(CapitalConformance):
     """Behaviour that no backend may lack."""
 
     @pytest.fixture
