@@ -484,6 +484,35 @@ class StagedPipeline(Pipeline, Protocol):
         ...
 
 
+@runtime_checkable
+class WindowedPipeline(StagedPipeline, Protocol):
+    """A staged pipeline that can be told which rows to learn from.
+
+    Attributes
+    ----------
+    windows
+        The choices it knows: ``recent`` (the bot's window), ``history`` (all history, as far as
+        the settings allow), ``either`` (both are trained, and the better one on rows that neither
+        has seen goes on).
+    """
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """The window choices it knows."""
+        ...
+
+    def improve(
+        self,
+        bot_name: str,
+        energy: int = 1,
+        *,
+        cycle_id: int | None = None,
+        window: str = "recent",
+    ) -> AutomationResult:
+        """Train, evaluate and package a challenger from these rows."""
+        ...
+
+
 class DiagnosticSource(Protocol):
     """Finds out what is wrong with a bot."""
 

@@ -12,8 +12,13 @@ import math
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from menace.errors import MenaceError, PipelineError
-from menace.interfaces import StagedPipeline
+from menace.interfaces import StagedPipeline, WindowedPipeline
 from menace.records import AutomationResult, CycleState, Package
+from menace.self_improvement_engine.recipe_notes import (
+    planned_window,
+    recipes_after,
+    refit_cost_usd,
+)
 from menace.self_improvement_policy.staleness import StalenessEstimator
 
 if TYPE_CHECKING:
@@ -33,9 +38,6 @@ MOST_ATTEMPTS = 2
 
 OWN_STATUSES = ("promoted", "rejected", "failed", "no_data")
 """What a pipeline that deploys by itself may report."""
-
-COST_ALPHA = 0.3
-"""Weight of the newest cycle in the expected cycle cost."""
 
 
 @runtime_checkable
@@ -152,7 +154,14 @@ class CycleRunner:
             )
         cycle = self._advance(cycle, CycleState.TRAINING, attempts=cycle.attempts + 1)
         staged = isinstance(self._pipeline, StagedPipeline)
-        if isinstance(self._pipeline, StagedPipeline):
+        if isinstance(self._pipeline, WindowedPipeline):
+            result = self._pipeline.improve(
+                bot.name,
+                energy=cycle.energy,
+                cycle_id=cycle.cycle_id,
+                window=planned_window(cycle),
+            )
+        elif isinstance(self._pipeline, StagedPipeline):
             result = self._pipeline.improve(bot.name, energy=cycle.energy, cycle_id=cycle.cycle_id)
         else:
             result = _own_result(bot, self._pipeline.run(bot.name, energy=cycle.energy))
@@ -201,15 +210,11 @@ class CycleRunner:
         return self._result(bot, cycle, result, result.status)
 
     def _note_cost(self, bot: BotConfig, cycle: Cycle, *, accepted: bool) -> None:
-        """Update the expected cost of a cycle of energy 1, and what a rejection tells of debt."""
+        """Note what the cycle shows of its recipe, and what a rejection tells of debt."""
         store = self._services.store
         loop = store.snapshot(bot.name).loop
         if loop.costed_cycle_id >= cycle.cycle_id:
             return  # noted before a restart
-        cost = loop.cycle_cost_usd
-        # What a search costs says little of a refit; what made no model says nothing.
-        if cycle.energy == 1 and (cycle.version is not None or cycle.cost_usd > 0):
-            cost = cycle.cost_usd if cost is None else cost + COST_ALPHA * (cycle.cost_usd - cost)
         estimator = StalenessEstimator.from_json(loop.staleness)
         if not accepted:
             estimator.cycle_rejected()
@@ -217,8 +222,9 @@ class CycleRunner:
             bot.name,
             dataclasses.replace(
                 loop,
-                cycle_cost_usd=cost,
+                cycle_cost_usd=refit_cost_usd(loop, cycle),
                 costed_cycle_id=cycle.cycle_id,
+                recipes=recipes_after(loop, cycle),
                 failures=0,
                 staleness=estimator.to_json(),
             ),

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 from menace.accounting.energy_budget import EnergyBudget, synergy_factor
 from menace.records import Decision
+from menace.self_improvement_engine.planning import Planner
 from menace.self_improvement_engine.purse import BUDGET_SPENT, budget_check, recent_rates
-from menace.self_improvement_engine.trigger import Situation, assess, judge
+from menace.self_improvement_engine.trigger import (
+    ROLL_BACK,
+    Situation,
+    assess,
+    expected_cost_usd,
+    judge,
+)
 
 if TYPE_CHECKING:
     from menace.accounting.module_roi_log import ModuleRoiLog
@@ -16,6 +23,7 @@ if TYPE_CHECKING:
     from menace.interfaces import EnergyScorer
     from menace.records import Json
     from menace.self_improvement_engine.organs import Organs
+    from menace.self_improvement_policy.recipes import GainBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,8 @@ class Decider:
         The engine's parts.
     roi
         The bot's ROI deltas.
+    gains
+        What its settled cycles gained, by recipe.
     interval
         Seconds after which a cycle runs whatever the policy says; ``None``: never for that reason.
     capital_bot
@@ -40,6 +50,7 @@ class Decider:
 
     organs: Organs
     roi: RoiTracker
+    gains: GainBook
     interval: float | None
     capital_bot: EnergyScorer | None
     module_log: ModuleRoiLog | None = None
@@ -60,6 +71,10 @@ class Decider:
         budget = self._budget(energy, situation, asked_for=requested)
         if budget["energy"] != 1:
             situation = self._situation(energy=int(budget["energy"]))
+        loop = situation.snapshot.loop
+        refit_usd = expected_cost_usd(organs.bot, loop.cycle_cost_usd, energy=1)
+        planner = Planner(organs.bot, organs.services.settings, organs.windows, self.gains)
+        table = planner.alternatives(situation, energy=budget["energy"], refit_usd=refit_usd)
         run, reason = judge(
             organs.bot,
             situation,
@@ -69,10 +84,25 @@ class Decider:
             issue_severity=organs.services.settings.issue_severity,
             learns=organs.bot.source is not None or not organs.needs_rows,
             staged=organs.staged,
+            alternatives=table,
         )
         inputs = {**situation.inputs(), "budget": budget}
+        if table is not None:
+            inputs["alternatives"] = table.to_json()
+        if reason == ROLL_BACK and table is not None and table.rollback is not None:
+            serving = situation.snapshot.champion_version
+            inputs["roll_back"] = {"from": serving, "to": table.rollback.version}
+        if run:
+            plan = planner.plan(
+                situation,
+                table,
+                energy=budget["energy"],
+                asked=requested or energy is not None,
+                refit_usd=refit_usd,
+            )
+            inputs["plan"] = plan.to_json()
         if run and not requested:
-            purse = budget_check(self.capital_bot, organs.bot.name, situation.cycle_cost_usd)
+            purse = budget_check(self.capital_bot, organs.bot.name, plan.cost_usd)
             if purse is not None:
                 inputs["purse"] = asdict(purse)
                 run, reason = (run, reason) if purse else (False, f"{BUDGET_SPENT}: {purse.purse}")

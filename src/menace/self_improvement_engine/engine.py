@@ -25,6 +25,7 @@ from menace.self_improvement_engine.synergy_step import (
     default_learner,
     shock_of,
 )
+from menace.self_improvement_engine.trigger import ROLL_BACK
 from menace.synergy import synergy_sum
 
 if TYPE_CHECKING:
@@ -255,6 +256,9 @@ class SelfImprovementEngine:
     def tick(self, energy: int | None = None) -> tuple[Decision, AutomationResult | None]:
         """Take new rows in, settle what is due, decide, and run a cycle if that pays.
 
+        Where an archived model leads clearly, and by more than a cycle would bring, it serves
+        again instead; the decision's reason is then ``roll back``.
+
         Parameters
         ----------
         energy
@@ -283,6 +287,8 @@ class SelfImprovementEngine:
             resumed = self._take_in(organs, partial=False)
             decision = self._should_trigger(energy)
             if not decision:
+                if decision.reason == ROLL_BACK:
+                    self._go_back(organs, to=decision.inputs["roll_back"]["to"])
                 organs.deliver_events()
                 return decision, resumed
             return decision, self._run(organs, decision)
@@ -311,10 +317,14 @@ class SelfImprovementEngine:
             raise UnknownBotError("there is no such bot here.", bot=self.bot_name)
         with self._turn, self._lease(organs) as held:
             check_held(held, self.bot_name)
-            version = organs.settler.roll_back(organs.bot, to=to)
-            organs.settler.settle_due(organs.bot)
-            self._learn(organs)
+            version = self._go_back(organs, to=to)
             organs.deliver_events()
+        return version
+
+    def _go_back(self, organs: Organs, *, to: int | None) -> ModelVersion:
+        version = organs.settler.roll_back(organs.bot, to=to)
+        organs.settler.settle_due(organs.bot)
+        self._learn(organs)
         return version
 
     def record_failure(self, error: Exception) -> None:
@@ -368,7 +378,7 @@ class SelfImprovementEngine:
 
     def _run(self, organs: Organs, decision: Decision) -> AutomationResult:
         self._requested = False
-        budget = decision.inputs["budget"]
+        budget, plan = decision.inputs["budget"], decision.inputs["plan"]
         labelled_rows = organs.services.store.snapshot(self.bot_name).loop.labelled_rows
         if organs.needs_rows and labelled_rows == 0:
             return self._no_data(int(budget["energy"]), organs.bot)
@@ -379,10 +389,11 @@ class SelfImprovementEngine:
             "policy_state": decision.inputs.get("policy_state"),
             "budget": budget,
             "shock": shock_of(organs.services.store, decision).to_json(),
-            "expected_cost_usd": decision.inputs.get("cycle_cost_usd"),
+            "expected_cost_usd": plan["cost_usd"],
+            "plan": plan,
         }
         result = organs.runner.run(
-            organs.bot, decision, energy=int(budget["energy"]), details=details
+            organs.bot, decision, energy=int(plan["energy"]), details=details
         )
         organs.settler.settle_due(organs.bot)
         self._learn(organs)
@@ -394,6 +405,7 @@ class SelfImprovementEngine:
         return Decider(
             organs,
             roi=self._engine_state().roi,
+            gains=self._engine_state().gains,
             interval=self.interval,
             capital_bot=self.capital_bot,
             module_log=self.module_log if self.meta_logger is not None else None,

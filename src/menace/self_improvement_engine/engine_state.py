@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from menace.accounting.roi_tracker import RoiTracker
 from menace.errors import DataError, StateFileError
+from menace.self_improvement_policy.recipes import GainBook
 from menace.state_file import read_state, write_state
 from menace.synergy import SynergyMetrics
 
@@ -36,6 +37,8 @@ class EngineState:
         nothing twice.
     synergy
         What is kept of the synergy metrics between cycles.
+    gains
+        What settled cycles gained of what was expected of them, by recipe.
     """
 
     bot: str
@@ -43,6 +46,7 @@ class EngineState:
     last_cycle_at: float | None = None
     ledger_id: int = 0
     synergy: SynergyMetrics = field(default_factory=SynergyMetrics)
+    gains: GainBook = field(default_factory=GainBook)
 
     @classmethod
     def load(cls, path: Path | None, *, bot: str, alpha: float) -> EngineState:
@@ -74,6 +78,7 @@ class EngineState:
                 ledger_id=int(data["ledger_id"]),
                 # A file of before there were any begins them afresh.
                 synergy=SynergyMetrics.from_json(data.get("synergy", {})),
+                gains=GainBook.from_json(data.get("gains", {})),
             )
         except (KeyError, TypeError, ValueError, DataError) as error:
             raise StateFileError(
@@ -96,6 +101,7 @@ class EngineState:
                 "last_cycle_at": iso_utc(self.last_cycle_at),
                 "ledger_id": self.ledger_id,
                 "synergy": self.synergy.to_json(),
+                "gains": self.gains.to_json(),
             },
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from menace.accounting.module_roi_log import ModuleRoiLog
 from menace.errors import MenaceError
+from menace.self_improvement_engine.recipe_notes import note_gain
 from menace.synergy.metrics import KEPT_CYCLES
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LEDGER_MEMORY = 1000
+ROI_DELTA = "roi_delta"
+"""Name of the metric sample that a :class:`~menace.data_bot.DataBot` gets for every entry."""
+
+RECENT_SAMPLES = 100
 UNNAMED_MODULE = "model"
 """What a cycle is taken to have changed whose pipeline does not say."""
 
@@ -134,10 +139,12 @@ class Learner:
             state.ledger_id = entry.entry_id or state.ledger_id
         for entry in entries[-KEPT_CYCLES:]:
             cycle = self._store.cycle(entry.cycle_id)
+            note_gain(state.gains, cycle, entry)
             self._measure(state, cycle, entry, modules_of(cycle))
 
     def _teach(self, policy: SelfImprovementPolicy, state: EngineState, entry: LedgerEntry) -> None:
         cycle = self._store.cycle(entry.cycle_id)
+        note_gain(state.gains, cycle, entry)
         modules = self._contributions(cycle, entry)
         self._measure(state, cycle, entry, modules)
         reward = bounded(entry.roi_delta)
@@ -149,8 +156,8 @@ class Learner:
         if seen is not None and replaced and policy.learned_through < number:
             policy.update(tuple(seen), reward, action="run")
         policy.learned_through = max(policy.learned_through, number)
-        if self._data_bot is not None:
-            self._data_bot.record_metric(entry.bot, "roi_delta", entry.roi_delta, entry.at)
+        if self._data_bot is not None and not self._is_sampled(entry):
+            self._data_bot.record_metric(entry.bot, ROI_DELTA, entry.roi_delta, entry.at)
         reason = str(cycle.details.get("reason", ""))
         self._module_log.log_cycle(entry.cycle_id, entry.roi_delta, modules, reason)
         if self._meta_logger is not None:
@@ -165,6 +172,11 @@ class Learner:
     ) -> None:
         roi_delta = bounded(entry.roi_delta)
         self._synergy.measure(state.synergy, cycle, entry, roi_delta=roi_delta, modules=modules)
+
+    def _is_sampled(self, entry: LedgerEntry) -> bool:
+        """Whether a process recorded the entry's sample that was killed before it could say so."""
+        samples = self._store.samples(entry.bot, ROI_DELTA, last=RECENT_SAMPLES)
+        return any(s.at == entry.at and s.value == entry.roi_delta for s in samples)
 
     def _contributions(self, cycle: Cycle, entry: LedgerEntry) -> list[str] | Mapping[str, float]:
         """Say what the cycle changed, and what each part contributed where that can be told."""

@@ -11,7 +11,7 @@ from menace.accounting.module_roi_log import ModuleRoiLog, module_log_path
 from menace.config import DEFAULT_WIRING, load_dotted
 from menace.diagnostic_manager import DiagnosticManager
 from menace.errors import MenaceError
-from menace.interfaces import StagedPipeline
+from menace.interfaces import StagedPipeline, WindowedPipeline
 from menace.records import Decision
 from menace.self_improvement_engine.cycle import CodePatcher, CycleRunner
 from menace.self_improvement_engine.learning import Learner
@@ -19,6 +19,7 @@ from menace.self_improvement_engine.lease import process_identity
 from menace.self_improvement_engine.observation import Observer
 from menace.self_improvement_engine.settlement import Settler
 from menace.self_improvement_policy import SelfImprovementPolicy
+from menace.self_improvement_policy.recipes import RECENT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,8 @@ class Organs:
         Whether the pipeline learns from the bot's labelled rows, so that it needs some.
     staged
         Whether the pipeline leaves models that can be scored and served again.
+    windows
+        Which rows the pipeline can be told to learn from.
     issues, diagnosed_outcomes
         The last diagnosis, and how many outcomes it saw.
     last_no
@@ -67,6 +70,7 @@ class Organs:
     owner: str
     needs_rows: bool
     staged: bool
+    windows: tuple[str, ...] = (RECENT,)
     issues: tuple[Issue, ...] = ()
     diagnosed_outcomes: int = -1
     last_no: Decision | None = None
@@ -115,6 +119,7 @@ class Organs:
             owner=f"{process_identity()}/{next(_instances)}",
             needs_rows=isinstance(pipeline, WindowPipeline),
             staged=isinstance(pipeline, StagedPipeline),
+            windows=pipeline.windows if isinstance(pipeline, WindowedPipeline) else (RECENT,),
         )
 
     def store_decision(self, decision: Decision) -> Decision:

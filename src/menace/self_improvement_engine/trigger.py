@@ -1,8 +1,9 @@
 """Decide: is a cycle worth its cost now? Who answered, and all that was known, is in the decision.
 
 Asked in this order: manual request, cooling down after failures, first model, anything new at all,
-interval, policy, diagnostics. Everything is read in one statement, whatever the length of the bot's
-history.
+interval, policy, diagnostics. Where the policy is asked, an archived model may be worth more than a
+cycle: the answer is then to go back to it. Everything is read in one statement, whatever the length
+of the bot's history.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from menace.accounting.roi_tracker import RoiTracker
     from menace.records import BotConfig, BotSnapshot, Issue, Json
     from menace.self_improvement_policy import PolicyState, SelfImprovementPolicy
+    from menace.self_improvement_policy.alternatives import Alternatives
 
 FIRST_MODEL_ROWS = 20
 """Fewer labelled rows than this make no model."""
@@ -29,6 +31,9 @@ MEASURING_WITNESSES = 2
 
 FORGIVING_TICKS = 128.0
 """How slowly a verdict against running fades: a way back, not a second judge."""
+
+ROLL_BACK = "roll back"
+"""The reason of a decision that runs no cycle, but lets an archived model serve."""
 
 WATCHED_ONLY = "watched only: it has no source to learn from"
 SHORT_TERM_CYCLES = 5
@@ -51,6 +56,8 @@ class Situation:
     module_trend
         Trend of the best-ranked module that the last settled cycle changed; ``None`` where nobody
         asked for it.
+    archive
+        The best of the archive; see :class:`~menace.self_improvement_policy.staleness.Staleness`.
     """
 
     snapshot: BotSnapshot
@@ -67,6 +74,7 @@ class Situation:
     state: PolicyState
     policy_score: float
     estimate: Json
+    archive: Json | None = None
 
     def inputs(self) -> Json:
         """Everything, as the decision record keeps it."""
@@ -142,6 +150,7 @@ def assess(
         state=state,
         policy_score=policy.score(state),
         estimate=staleness.explanation,
+        archive=staleness.archive,
     )
 
 
@@ -169,20 +178,48 @@ def judge(
     issue_severity: float,
     learns: bool = True,
     staged: bool = True,
+    alternatives: Alternatives | None = None,
 ) -> tuple[bool, str]:
     """Say whether to run, and who said so.
 
     Parameters
     ----------
+    alternatives
+        What could be done now; without them nothing is gone back to.
     learns
         False for a bot that cannot be trained here; it is watched only.
     staged
         Whether the pipeline leaves models that can be scored; one that does not never has a
         champion here, and is asked for a first model only once.
     """
-    loop = situation.snapshot.loop
     if requested:
         return True, "manual request"
+    beforehand = _beforehand(bot, situation, learns=learns, staged=staged)
+    if beforehand is not None:
+        return beforehand
+    elapsed = situation.seconds_since_cycle
+    if interval is not None and (elapsed is None or elapsed >= interval):
+        return True, "interval"
+    runs = bool(policy.decide(situation.state)) or _forgiven(bot, situation, policy)
+    if alternatives is not None and alternatives.goes_back(cycle_runs=runs):
+        return False, ROLL_BACK
+    if runs:
+        return True, "policy"
+    severe = [
+        issue
+        for issue in situation.issues
+        if issue.severity >= issue_severity and not _muted(bot, situation, issue)
+    ]
+    if severe:
+        return True, f"diagnostics: {severe[0].kind.value}"
+    return False, "policy"
+
+
+def _beforehand(
+    bot: BotConfig, situation: Situation, *, learns: bool, staged: bool
+) -> tuple[bool, str] | None:
+    """Answer what comes before any weighing; ``None`` where there is something to weigh."""
+    loop = situation.snapshot.loop
     if not learns:
         return False, WATCHED_ONLY
     # Before the first model too: a source that cannot be learned from is not tried at every look.
@@ -197,19 +234,20 @@ def judge(
         if loop.labelled_rows >= FIRST_MODEL_ROWS:
             return True, "first model"
         return False, f"waiting for the first {FIRST_MODEL_ROWS} labelled rows"
-    elapsed = situation.seconds_since_cycle
-    if interval is not None and (elapsed is None or elapsed >= interval):
-        return True, "interval"
-    if policy.decide(situation.state) or _forgiven(bot, situation, policy):
-        return True, "policy"
-    severe = [
-        issue
-        for issue in situation.issues
-        if issue.severity >= issue_severity and not _muted(bot, situation, issue)
-    ]
-    if severe:
-        return True, f"diagnostics: {severe[0].kind.value}"
-    return False, "policy"
+    if _just_began(bot, situation):
+        return False, "nothing new since the model began to serve"
+    return None
+
+
+def _just_began(bot: BotConfig, situation: Situation) -> bool:
+    """Whether nothing has come in since a rollback: a killed process decides as one that was not.
+
+    A champion that cannot be loaded is made anew whenever that may be.
+    """
+    since = situation.snapshot.champion_since_row
+    if bot.source is None or since is None or row_of(situation.snapshot) > since:
+        return False
+    return not any(issue.kind.value == "damaged_package" for issue in situation.issues)
 
 
 def _forgiven(bot: BotConfig, situation: Situation, policy: SelfImprovementPolicy) -> bool:

@@ -223,13 +223,29 @@ class Alternatives:
         return max((row for row in self.rows if row.eligible), key=_net)
 
     @property
-    def best_cycle(self) -> Alternative | None:
-        """The greatest net among cycles, for one that runs anyway; ``None`` without any."""
-        return max((row for row in self.rows if row.is_cycle), key=_net, default=None)
+    def best_refit(self) -> Alternative | None:
+        """The greatest net among refits; ``None`` without any."""
+        return max(
+            (row for row in self.rows if row.is_cycle and row.eligible), key=_net, default=None
+        )
 
-    def row(self, kind: Kind) -> Alternative | None:
-        """Find one by its kind."""
-        return next((row for row in self.rows if row.kind is kind), None)
+    @property
+    def rollback(self) -> Alternative | None:
+        """Going back to the best of the archive, eligible or not; ``None`` without one."""
+        return next((row for row in self.rows if row.kind is Kind.ROLL_BACK), None)
+
+    def goes_back(self, *, cycle_runs: bool) -> bool:
+        """Say whether to roll back: the archive leads clearly, and by more than a refit brings.
+
+        Parameters
+        ----------
+        cycle_runs
+            Whether a cycle would run otherwise.
+        """
+        back, refit = self.rollback, self.best_refit
+        if back is None or not back.eligible:
+            return False
+        return not cycle_runs or refit is None or back.net_usd >= refit.net_usd
 
     def to_json(self) -> Json:
         """Plain JSON."""
