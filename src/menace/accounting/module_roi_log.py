@@ -258,9 +258,9 @@ class ModuleRoiLog:
         ``None`` if no cycle was logged, or there are fewer than two deltas.
         """
         with self._turn:
-            newest = set(self._newest)
-            best = next((name for name, _ in self.rankings() if name in newest), None)
-            return None if best is None else self.trend(best)
+            if not self._newest:
+                return None
+            return self.trend(min(self._newest, key=lambda n: (-self._modules[n].total, n)))
 
     def bucket_of(self, module: str) -> int:
         """Say which bucket the module is in: where it was first put, or where it would go."""
