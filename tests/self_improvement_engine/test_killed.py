@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from menace.records import CycleState
+from menace.self_improvement_engine import SynergyWeightLearner
 from menace.self_improvement_engine.engine_state import EngineState
 from menace.self_improvement_policy import SelfImprovementPolicy
 from menace.workspace import Workspace
@@ -50,6 +51,7 @@ def books(folder: Path) -> dict[str, Any]:
         cycles = store.cycles("alpha", last=100)
         state = EngineState.load(folder / "state" / "alpha.engine.json", bot="alpha", alpha=0.1)
         policy = SelfImprovementPolicy.load(folder / "state" / "alpha.policy.json")
+        synergy = SynergyWeightLearner(folder / "state" / "alpha.synergy.json")
         return {
             "cycles": [(c.row, c.state, c.outcome, c.version, c.gain_usd) for c in cycles],
             "ledger": [
@@ -64,6 +66,9 @@ def books(folder: Path) -> dict[str, Any]:
             "cost": store.snapshot("alpha").loop.cycle_cost_usd,
             "roi_deltas": list(state.roi.deltas),
             "roi_delta_ema": state.roi.ema,
+            "synergy": state.synergy,
+            "synergy_weights": synergy.weights,
+            "synergy_samples": [s.value for s in store.samples("alpha", "synergy_roi", last=99)],
             "policy": [policy.values(tuple(c.details["policy_state"])) for c in cycles],
         }
 
