@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from menace.model_automation_pipeline.changed_modules import (
     changed_modules,
     configuration_changes,
+    promise,
     reverted,
 )
 from menace.model_automation_pipeline.families import Candidate
@@ -90,3 +91,20 @@ def test_without_a_change_of_family_the_champion_is_left() -> None:
     champion = Candidate("linear", {"strength": 1.0})
     challenger = Candidate("lightgbm", {"learning_rate": 0.1})
     assert reverted(champion, challenger) == {"family:lightgbm": champion}
+
+
+@given(
+    old=PARAMS,
+    new=PARAMS,
+    trends=st.dictionaries(
+        st.sampled_from(["params:trees", "params:learning", "window"]), st.floats(-1e9, 1e9)
+    ),
+)
+def test_promise_lies_between_the_trends_of_what_changes(
+    old: dict[str, float], new: dict[str, float], trends: dict[str, float]
+) -> None:
+    champion, candidate = Candidate("lightgbm", old), Candidate("lightgbm", new)
+    changes = configuration_changes(champion, candidate)
+    bounds = [max(-1.0, min(1.0, trends.get(module, 0.0))) for module in changes] or [0.0]
+    assert min(bounds) - 1e-9 <= promise(champion, candidate, trends) <= max(bounds) + 1e-9
+    assert promise(champion, candidate, {}) == 0.0
