@@ -38,6 +38,7 @@ from menace.self_improvement_policy.staleness import StalenessEstimator
 if TYPE_CHECKING:
     from benchmarks.decision.replay import Past, Policy, ServingPolicy
     from menace.self_improvement_policy import PolicyState
+    from menace.self_improvement_policy.prior import LearnedPrior
 
 CALIBRATION_STRIDE = 3
 """Batches between the models that are taken from the calibration part."""
@@ -75,6 +76,9 @@ class MenacePolicy:
         Whether models of the calibration part stay as witnesses.
     diagnostics
         Whether drift issues are diagnosed, as the live engine's manager does, and judged too.
+    prior
+        What the policy starts from beside rent-or-buy. None by default: the one that ships was
+        learned on the public streams, so that it would know what it is measured on.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class MenacePolicy:
         *,
         witnesses: bool = True,
         diagnostics: bool = False,
+        prior: LearnedPrior | None = None,
     ) -> None:
         settings = LoopSettings()
         self._keep = 1 + settings.archive_models
@@ -98,7 +103,7 @@ class MenacePolicy:
             settlement_rows=SETTLEMENT_TICKS * BATCH_ROWS,
             economics=Economics(loss_usd=1.0 / BATCH_ROWS),
         )
-        self._policy = SelfImprovementPolicy(rng=seed)
+        self._policy = SelfImprovementPolicy(rng=seed, prior=prior)
         self._roi = RoiTracker()
         self._estimator = StalenessEstimator()
         self._models: list[int] = []

@@ -107,16 +107,17 @@ def run_advantage_usd(table: LossTable) -> NDArray[np.float64]:
     Returns
     -------
     ndarray, shape (ticks, ticks)
-        USD; positive where the cycle was worth its cost. What the gate refuses is −∞, and so is
-        all that is not decided: ticks before the first that counts, the last one, models that are
-        not older than the tick.
+        USD; positive where the cycle was worth its cost. Where the gate refuses the challenger it
+        is the cycle's cost, lost. NaN where nothing is decided: ticks before the first that counts,
+        the last one, and models that are not older than the tick.
     """
     ticks = table.ticks
-    ahead = np.full((ticks, ticks), -np.inf)
+    ahead = np.full((ticks, ticks), np.nan)
     value = table.loss_usd[:, ticks - 1].copy()
     for tick in range(ticks - 2, table.first - 1, -1):
-        price = table.cycle_usd[tick] + table.promotion_usd
-        renewed = np.where(table.accepted[:, tick], price + value[tick], np.inf)
+        renewed = table.cycle_usd[tick] + np.where(
+            table.accepted[:, tick], table.promotion_usd + value[tick], value
+        )
         ahead[:tick, tick] = (value - renewed)[:tick]
         value = table.loss_usd[:, tick] + np.minimum(value, renewed)
     return ahead

@@ -19,6 +19,7 @@ from menace.self_improvement_engine.lease import process_identity
 from menace.self_improvement_engine.observation import Observer
 from menace.self_improvement_engine.settlement import Settler
 from menace.self_improvement_policy import SelfImprovementPolicy
+from menace.self_improvement_policy.prior import shipped_prior
 from menace.self_improvement_policy.recipes import RECENT
 
 if TYPE_CHECKING:
@@ -185,6 +186,16 @@ def _same_ground(last: Decision, now: Decision) -> bool:
     )
 
 
+def policy_path(folder: Path, bot: str) -> Path:
+    """Say where a bot's policy is kept."""
+    return folder / f"{bot}.policy.json"
+
+
+def new_policy(seed: int) -> SelfImprovementPolicy:
+    """Make the policy of a new bot: rent-or-buy, as firmly as many streams bear it out."""
+    return SelfImprovementPolicy(rng=seed, prior=shipped_prior())
+
+
 def _policy(
     engine: SelfImprovementEngine, bot: BotConfig, folder: Path | None
 ) -> tuple[SelfImprovementPolicy, Path | None]:
@@ -192,8 +203,8 @@ def _policy(
     if engine.policy is not None:
         return engine.policy, None
     if folder is None:
-        return SelfImprovementPolicy(rng=engine.seed), None
-    path = folder / f"{bot.name}.policy.json"
+        return new_policy(engine.seed), None
+    path = policy_path(folder, bot.name)
     if path.exists():
         return SelfImprovementPolicy.load(path), path
-    return SelfImprovementPolicy(rng=engine.seed), path
+    return new_policy(engine.seed), path

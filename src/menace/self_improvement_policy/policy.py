@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from menace.errors import ConfigError, DataError, StateFileError
+from menace.self_improvement_policy.prior import LearnedPrior
 from menace.self_improvement_policy.state import debt_centre
 from menace.state_file import read_state, write_state
 
@@ -73,9 +74,14 @@ class SelfImprovementPolicy:
     prior_strength
         Greatest magnitude of Q(run) of an untrained state, in ROI delta, > 0; reached where the
         debt is twice the expected cycle cost or more.
+    prior
+        Evidence that makes these first values firmer or softer, such as
+        :func:`~menace.self_improvement_policy.prior.shipped_prior`; it never turns one round.
 
     Attributes
     ----------
+    prior
+        As given; it may be replaced, and is saved with the values.
     learned_through
         For the policy's keeper: the id of the newest ledger entry that was learned from, 0 before
         the first. It is saved with the values, so that no entry is learned from twice.
@@ -105,6 +111,7 @@ class SelfImprovementPolicy:
         epsilon: float = 0.0,
         rng: np.random.Generator | int = 0,
         prior_strength: float = 0.5,
+        prior: LearnedPrior | None = None,
     ) -> None:
         _check("alpha", alpha, 0 < alpha <= 1, "in (0, 1]")
         _check("gamma", gamma, 0 <= gamma < 1, "in [0, 1)")
@@ -114,6 +121,7 @@ class SelfImprovementPolicy:
         self.gamma = float(gamma)
         self.epsilon = float(epsilon)
         self.prior_strength = float(prior_strength)
+        self.prior = prior
         self.learned_through = 0
         self._rng = _generator(rng)
         self._table: dict[State, tuple[float, float]] = {}
@@ -228,6 +236,7 @@ class SelfImprovementPolicy:
             "gamma": self.gamma,
             "epsilon": self.epsilon,
             "prior_strength": self.prior_strength,
+            "prior": None if self.prior is None else self.prior.to_json(),
             "learned_through": self.learned_through,
             "generator": _plain(self._rng.bit_generator.state),
             "values": [[list(state), *values] for state, values in sorted(self._table.items())],
@@ -259,6 +268,9 @@ class SelfImprovementPolicy:
                 rng=_restored_generator(data["generator"]),
             )
             policy.learned_through = int(data["learned_through"])
+            # A file of before there was a prior goes on with what it had: the rule alone.
+            if data.get("prior") is not None:
+                policy.prior = LearnedPrior.from_json(data["prior"])
             for state, skip, run in data["values"]:
                 policy._table[_validated(tuple(state))] = (float(skip), float(run))
         except (KeyError, TypeError, ValueError, AttributeError, ConfigError, DataError) as error:
@@ -274,7 +286,10 @@ class SelfImprovementPolicy:
 
     def _prior(self, state: State) -> tuple[float, float]:
         excess = debt_centre(state[0]) - 1.0
-        return 0.0, self.prior_strength * max(-1.0, min(1.0, excess))
+        rule = self.prior_strength * max(-1.0, min(1.0, excess))
+        if self.prior is None:
+            return 0.0, rule
+        return 0.0, self.prior.value(state, rule, strength=self.prior_strength)
 
 
 def _check(name: str, value: float, ok: bool, allowed: str) -> None:
