@@ -58,6 +58,7 @@ def books(folder: Path) -> dict[str, Any]:
                 (e.cycle_id, e.gain_usd, e.cycle_cost_usd, e.rows, e.roi_delta)
                 for e in store.ledger("alpha")
             ],
+            "capital": [(e.cycle_id, e.postings) for e in store.capital_entries(last=100)],
             "models": [(m.version, m.sha256, m.status) for m in store.models("alpha", last=100)],
             "totals": store.snapshot("alpha").totals.outcomes,
             "loss": store.snapshot("alpha").totals.loss_sum,
@@ -85,6 +86,9 @@ def test_what_a_killed_process_leaves_is_whole(runs: Path, kill_at: int) -> None
         settled = [c for c in store.cycles("alpha", last=100) if c.state is CycleState.SETTLED]
         entries = Counter(entry.cycle_id for entry in store.ledger("alpha"))
         assert entries == {cycle.cycle_id: 1 for cycle in settled}
+        booked = Counter(entry.cycle_id for entry in store.capital_entries(last=100))
+        assert booked == entries
+        assert sum(store.capital_balances().values()) == 0
     state = folder / "state" / "alpha.engine.json"
     if state.exists():
         EngineState.load(state, bot="alpha", alpha=0.1)
@@ -100,3 +104,4 @@ def test_the_undisturbed_run_did_something(runs: Path) -> None:
     assert len(whole["cycles"]) == 4
     assert {"promoted"} <= {outcome for _, _, outcome, _, _ in whole["cycles"]}
     assert len(whole["ledger"]) >= 3
+    assert any(postings for _, postings in whole["capital"])

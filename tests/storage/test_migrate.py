@@ -128,6 +128,21 @@ def test_a_store_of_the_second_revision_is_upgraded_and_forgets_delivered_events
     assert kept == [(2,), (4,), (5,)]
 
 
+def test_cycles_that_were_settled_before_there_were_books_are_booked(tmp_path: Path) -> None:
+    make_database(tmp_path / "menace.db", revision="0001")
+    with closing(sqlite3.connect(tmp_path / "menace.db")) as connection:
+        connection.executescript(FIRST_REVISION_DATA)
+
+    with closing(open_store(STORE_URL, folder=tmp_path)) as store:
+        # A gain of 1 USD and a cost of 0.25 USD, on the first day.
+        balances = {"cash": 750_000_000, "costs": 250_000_000, "gains": -1_000_000_000}
+        assert store.capital_balances() == balances
+        assert store.capital_days("gains", since=0) == {0: -1_000_000_000}
+        [entry] = store.capital_entries(last=9)
+        assert (entry.kind, entry.bot, entry.cycle_id, entry.at) == ("settlement", "alpha", 1, 13.0)
+        assert dict(entry.postings) == balances
+
+
 def test_migrations_lead_to_the_schema_that_the_code_knows(tmp_path: Path) -> None:
     make_database(tmp_path / "migrated.db", revision=HEAD)
     engine = create_engine(URL.create("sqlite", database=str(tmp_path / "declared.db")))

@@ -7,8 +7,8 @@
 
 within ``min_engines .. max_engines``, and, so that a noisy trend makes nothing flap,
 
-- only if 90 % of the readings of the last ``cooldown_seconds`` since the last change want the same
-  (*agreement*), and
+- only if 90 % of the readings of the last ``cooldown_seconds`` since the last change want the same,
+  once there are ten of them (*agreement*), and
 - not before ``cooldown_seconds × 2^reversals`` have passed since the last change (*cooldown*),
   where a reversal is a change of direction in the last 24 hours; a day at most.
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 AGREEMENT = 0.9
 """Share of the recent readings that have to want a change."""
+
+FEWEST_READINGS = 10
+"""With fewer nothing can be told of noise; the cooldown alone holds changes back then."""
 
 DAY_SECONDS = 86_400.0
 MOST_REVERSALS = 32
@@ -183,7 +186,7 @@ def judge_scaling(
     # A negative time is a clock that was set back: it must not hold a change for ever.
     if elapsed is not None and 0 <= elapsed < pause:
         return wait(f"cooling down after the last change, though {reason}")
-    if agreement < AGREEMENT and not urgent:
+    if agreement < AGREEMENT and len(recent) >= FEWEST_READINGS and not urgent:
         return wait(f"too few of the recent looks agree that {reason}")
     return Verdict(action, reason, inputs)
 
