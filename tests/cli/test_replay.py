@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
+
+from menace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +61,7 @@ def test_a_file_is_replayed_without_a_bot_or_in_place_of_its_source(
 ) -> None:
     stream.grow(1000)
     shape = ("--tick-rows", 100, "--window-rows", 300, "--holdout-rows", 100)
+    shape = (*shape, "--loss-usd", 1, "--cpu-second-usd", 10)
     alone = menace("replay", "--file", stream.path, "--target", "label", *shape, "--json")
     assert alone.code == 0, alone.err
     assert alone.document["bot"] == "stream"
@@ -112,3 +116,83 @@ def test_ctrl_c_ends_a_replay_and_leaves_nothing_behind(
     assert "Traceback" not in err
     assert list(temporary.iterdir()) == []
     assert fingerprint(folder) == before
+
+
+def test_training_teaches_the_policy_alone_and_says_what_changed(
+    menace: Menace, cared: DriftingStream, folder: Path
+) -> None:
+    cared.grow(900)
+    before = fingerprint(folder / "models")
+    trained = menace("replay", "alpha", "--train")
+    assert trained.code == 0, trained.err
+    assert "What its history taught" in trained.out
+    assert "rent-or-buy was borne out in" in trained.out
+    assert fingerprint(folder / "models") == before
+    path = folder / "state" / "alpha.policy.json"
+    written = path.read_bytes()
+    again = menace("replay", "alpha", "--train", "--json").document["trained"]
+    assert path.read_bytes() == written  # the same history is not counted twice
+    assert again["policy"] == str(path)
+    assert again["live_states"] == 0
+    assert 0 <= again["borne_out_ratio"] <= 1
+    change = again["changes"][0]
+    assert set(change) == {"debt", "age", "ticks", "advantage", "before", "after"}
+    assert change["before"] == change["after"]
+    assert menace("run", "--once").code == 0
+    assert menace("status").code == 0
+    assert "value of running" in menace("why", "alpha").out
+
+
+def test_a_policy_that_has_learned_live_is_trained_only_by_force_and_keeps_what_it_learned(
+    menace: Menace, cared: DriftingStream, folder: Path
+) -> None:
+    for _ in range(5):
+        cared.grow(200)
+        assert menace("cycle", "alpha").code == 0
+    path = folder / "state" / "alpha.policy.json"
+    learned = json.loads(path.read_text())["values"]
+    assert learned
+    refused = menace("replay", "alpha", "--train")
+    assert refused.code == 1
+    assert "has learned from live cycles already" in refused.err
+    assert "menace replay alpha --train --force" in refused.err
+    assert json.loads(path.read_text())["values"] == learned
+    forced = menace("replay", "alpha", "--train", "--force", "--json")
+    assert forced.code == 0, forced.err
+    assert forced.document["trained"]["live_states"] == len(learned)
+    assert json.loads(path.read_text())["values"] == learned
+
+
+def test_training_that_cannot_be_meant_or_done_is_answered_with_a_remedy(
+    menace: Menace, cared: DriftingStream, folder: Path
+) -> None:
+    cared.grow(700)
+    for arguments, told in (
+        (("--file", cared.path, "--target", "label", "--train"), "none is named"),
+        (("alpha", "--train", "--tick-rows", 50), "not with --tick-rows"),
+        (("alpha", "--force"), "--force goes with --train"),
+    ):
+        ran = menace("replay", *arguments)
+        assert ran.code == 1
+        assert told in ran.err
+        assert "remedy:" in ran.err
+    with Workspace(folder) as workspace:
+        taken = workspace.store.acquire_lease("alpha", owner="elsewhere", seconds=60.0, now=4e9)
+        assert taken
+    ran = menace("replay", "alpha", "--train")
+    assert ran.code == 1
+    assert "another process cares for this bot" in ran.err
+    assert json.loads((folder / "state" / "alpha.policy.json").read_text())["values"] == []
+
+
+def test_a_history_whose_losses_cost_nothing_teaches_nothing(
+    menace: Menace, stream: DriftingStream, folder: Path
+) -> None:
+    stream.grow(900)
+    shape = ("--tick-rows", 100, "--window-rows", 300, "--holdout-rows", 100)
+    added = ("bot", "add", "free", "--source", stream.path, "--target", "label")
+    menace(*added, *shape, "--loss-usd", 0)
+    ran = menace("replay", "free", "--train")
+    assert ran.code == 1
+    assert "teaches nothing" in ran.err
+    assert not (folder / "state" / "free.policy.json").exists()

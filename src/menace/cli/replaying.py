@@ -15,12 +15,15 @@ from menace.cli.output import Column, Output, line, plain, table, usd
 from menace.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from menace.config import LoopSettings
-    from menace.interfaces import Executor, LabelledRows
+    from menace.interfaces import Executor, LabelledRows, Services
     from menace.records import BotConfig
     from menace.sandbox_runner import Replay
+    from menace.sandbox_runner.pretraining import Pretraining
 
 _COLUMNS = (
     Column("strategy"),
@@ -32,6 +35,17 @@ _COLUMNS = (
     Column("against menace", 1),
 )
 
+_TRAINED_COLUMNS = (
+    Column("debt / cycle cost"),
+    Column("age in ticks"),
+    Column("ticks", 1),
+    Column("advantage of running", 2),
+    Column("Q(run) before"),
+    Column("after"),
+)
+
+CHANGES_SHOWN = 6
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Ground:
@@ -41,6 +55,7 @@ class _Ground:
     rows: LabelledRows
     loop: LoopSettings
     executor: Executor | None
+    services: Services | None = None
 
 
 @app.command
@@ -51,6 +66,8 @@ def replay(
     file: Path | None = None,
     ticks: int | None = None,
     report: Path | None = None,
+    train: Annotated[bool, Parameter(negative=())] = False,
+    force: Annotated[bool, Parameter(negative=())] = False,
     target: str | None = None,
     time: str | None = None,
     drop: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
@@ -80,6 +97,10 @@ def replay(
         So many of the newest ticks; 300 by default.
     report
         Write an HTML report with charts to this file.
+    train
+        Teach the bot's policy what its history would have paid, before it goes live.
+    force
+        With --train: also if the policy has learned from live cycles already.
     target
         The column that is predicted.
     time
@@ -105,6 +126,7 @@ def replay(
     """
     from menace.report import write_report
     from menace.sandbox_runner import replay as replay_history
+    from menace.sandbox_runner.pretraining import pretrain
 
     economics = {
         "loss_usd": loss_usd,
@@ -124,6 +146,7 @@ def replay(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     prices = {name: value for name, value in economics.items() if value is not None}
+    _check_training(bot, {*changes, *prices}, train=train, force=force)
     with ExitStack() as opened:
         ground = _ground(opened, bot, changes, prices)
         with output.progress("replaying") as progress:
@@ -135,9 +158,38 @@ def replay(
                 executor=ground.executor,
                 progress=progress,
             )
+        trained = None
+        if train and ground.services is not None:
+            trained = pretrain(ground.services, replayed, force=force)
     if report is not None:
         write_report(report, replayed.report)
-    output.show(_document(replayed, report), people=lambda out: _tell(out, replayed, report))
+
+    def people(out: Console) -> None:
+        _tell(out, replayed, report)
+        if trained is not None:
+            _tell_trained(out, trained)
+
+    output.show(_document(replayed, report, trained), people=people)
+
+
+def _check_training(bot: str | None, changed: set[str], *, train: bool, force: bool) -> None:
+    """Refuse to teach a bot what holds for other prices or another rhythm than its own."""
+    if force and not train:
+        raise ConfigError("--force goes with --train.", remedy="add --train, or leave it out")
+    if not train:
+        return
+    if bot is None:
+        raise ConfigError(
+            "--train teaches a bot, and none is named.", remedy="menace replay BOT --train"
+        )
+    others = sorted(changed - {"source"})
+    if others:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in others)
+        raise ConfigError(
+            f"--train teaches the bot at its own settings, not with {flags}.",
+            bot=bot,
+            remedy=f"menace replay {bot} --train, or leave out --train",
+        )
 
 
 def _ground(
@@ -171,12 +223,11 @@ def _ground(
             remedy=f"menace replay {name} --file FILE",
         )
     loop, services = workspace.settings.loop, workspace.services
-    return _Ground(
-        bot, services.rows_of(bot), loop, services.executor if loop.workers > 0 else None
-    )
+    executor = services.executor if loop.workers > 0 else None
+    return _Ground(bot, services.rows_of(bot), loop, executor, services)
 
 
-def _document(replayed: Replay, report: Path | None) -> dict[str, Any]:
+def _document(replayed: Replay, report: Path | None, trained: Pretraining | None) -> dict[str, Any]:
     history = replayed.history
     return {
         "bot": replayed.bot.name,
@@ -190,6 +241,7 @@ def _document(replayed: Replay, report: Path | None) -> dict[str, Any]:
             for row in replayed.strategies
         ],
         "report": report,
+        "trained": trained,
     }
 
 
@@ -227,3 +279,46 @@ def _tell(out: Console, replayed: Replay, report: Path | None) -> None:
     )
     if report is not None:
         line(out, f"report: {report}")
+
+
+def _tell_trained(out: Console, trained: Pretraining) -> None:
+    from menace.self_improvement_policy.state import AGE_EDGES, DEBT_EDGES
+
+    largest = sorted(trained.changes, key=lambda change: -abs(change.after - change.before))
+    line(out, "")
+    table(
+        out,
+        _TRAINED_COLUMNS,
+        [
+            (
+                _bucket_text(change.debt, DEBT_EDGES),
+                _bucket_text(change.age, AGE_EDGES),
+                change.ticks,
+                _signed(change.advantage),
+                _signed(change.before),
+                _signed(change.after),
+            )
+            for change in largest[:CHANGES_SHOWN]
+        ],
+        title="What its history taught, largest changes first",
+    )
+    line(out, "")
+    line(
+        out,
+        f"Trained in {len(trained.changes)} cells of debt and age; rent-or-buy was borne out in "
+        f"{trained.borne_out_ratio:.0%} of the evidence. The policy is in {trained.policy}; a "
+        "menace run that is under way takes it up at its next start.",
+        wrap=True,
+    )
+
+
+def _bucket_text(bucket: int, edges: Sequence[float]) -> str:
+    if bucket == 0:
+        return f"below {edges[0]:g}"
+    if bucket == len(edges):
+        return f"{edges[-1]:g} or more"
+    return f"{edges[bucket - 1]:g} to {edges[bucket]:g}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
