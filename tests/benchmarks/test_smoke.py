@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from benchmarks.process_tree import run_watched
 
-from benchmarks import decision_latency, demo_prices, footprint, source_tick, store_outcomes
+from benchmarks import (
+    autoscaling,
+    decision_latency,
+    demo_prices,
+    footprint,
+    source_tick,
+    store_outcomes,
+)
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -42,6 +49,13 @@ def test_demo_prices_reports_every_strategy(capsys: pytest.CaptureFixture[str]) 
         *("never", "hindsight", "menace"),
     }
     assert run["total_usd"]["hindsight"] <= run["total_usd"]["menace"] + 0.01
+
+
+def test_autoscaling_reports_every_day_and_decider(capsys: pytest.CaptureFixture[str]) -> None:
+    autoscaling.main(["--seeds", "1", "--looks", "200", "--json"])
+    figures = printed(capsys)
+    assert len(figures["rows"]) == 12
+    assert figures["met"]
 
 
 def test_store_outcomes_reports_both_sides(capsys: pytest.CaptureFixture[str]) -> None:
