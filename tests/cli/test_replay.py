@@ -60,8 +60,10 @@ def test_a_file_is_replayed_without_a_bot_or_in_place_of_its_source(
     menace: Menace, stream: DriftingStream, folder: Path
 ) -> None:
     stream.grow(1000)
-    shape = ("--tick-rows", 100, "--window-rows", 300, "--holdout-rows", 100)
-    shape = (*shape, "--loss-usd", 1, "--cpu-second-usd", 10)
+    shape = (
+        *("--tick-rows", 100, "--window-rows", 300, "--holdout-rows", 100),
+        *("--loss-usd", 1, "--cpu-second-usd", 10),
+    )
     alone = menace("replay", "--file", stream.path, "--target", "label", *shape, "--json")
     assert alone.code == 0, alone.err
     assert alone.document["bot"] == "stream"
@@ -176,6 +178,12 @@ def test_training_that_cannot_be_meant_or_done_is_answered_with_a_remedy(
         assert ran.code == 1
         assert told in ran.err
         assert "remedy:" in ran.err
+    toml = folder / "menace.toml"
+    toml.write_text(toml.read_text() + '[pipelines.mine]\nkind = "command"\ncommand = ["true"]\n')
+    menace("bot", "add", "mine", "--source", cared.path, "--target", "label", "--pipeline", "mine")
+    ran = menace("replay", "mine")
+    assert ran.code == 1
+    assert "a pipeline of its own" in ran.err
     with Workspace(folder) as workspace:
         taken = workspace.store.acquire_lease("alpha", owner="elsewhere", seconds=60.0, now=4e9)
         assert taken

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from menace.config import LoopSettings
+from menace.errors import ConfigError
 from menace.execution.inline_executor import InlineExecutor
 from menace.report import Fact
 from menace.sandbox_runner.comparison import MENACE, Comparison, compare_with
@@ -52,8 +53,9 @@ class Replay:
     strategies
         Menace and the others, in USD; the hindsight optimum is last.
     regret_usd
-        Strategy → its total less that of the hindsight optimum, USD. Menace's can be negative:
-        it may take a promotion back, which no schedule of the others may.
+        Strategy → its total less that of the hindsight optimum, USD. Menace's can be negative: it
+        may go back to an archived model, learn from all history and search, which the others may
+        not.
     history
         What was replayed; ticks before its ``first`` trained the first model and do not count.
     report
@@ -122,6 +124,8 @@ def replay(
 
     Raises
     ------
+    ConfigError
+        If the bot has a pipeline of its own: the other strategies' models are made by menace's.
     DataError
         If the rows are too few, or wrong.
     PipelineError
@@ -137,6 +141,13 @@ def replay(
     ...         replayed = replay(bot, workspace.services.rows_of(bot))
     ...     return replayed.regret_usd["menace"]
     """
+    if bot.pipeline is not None:
+        raise ConfigError(
+            f"its models are made by a pipeline of its own, {bot.pipeline!r}; only menace's can be "
+            "replayed.",
+            bot=bot.name,
+            remedy="replay the rows with menace's: menace replay --file FILE --target COLUMN",
+        )
     loop = loop or LoopSettings()
     history = read_history(rows, bot, ticks=ticks)
     bot = _with_task(bot, history)
