@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from menace.accounting.energy_budget import EnergyBudget, synergy_factor
 from menace.records import Decision
+from menace.self_improvement_engine.cycle import row_of
 from menace.self_improvement_engine.planning import Planner
 from menace.self_improvement_engine.purse import BUDGET_SPENT, budget_check, recent_rates
 from menace.self_improvement_engine.trigger import (
     ROLL_BACK,
+    WENT_BACK,
     Situation,
     assess,
     expected_cost_usd,
@@ -85,6 +87,7 @@ class Decider:
             learns=organs.bot.source is not None or not organs.needs_rows,
             staged=organs.staged,
             alternatives=table,
+            went_back=self._went_back(situation),
         )
         inputs = {**situation.inputs(), "budget": budget}
         if table is not None:
@@ -108,6 +111,15 @@ class Decider:
                 run, reason = (run, reason) if purse else (False, f"{BUDGET_SPENT}: {purse.purse}")
         decision = Decision(organs.bot.name, run, reason, organs.services.clock.now(), inputs)
         return organs.store_decision(decision)
+
+    def _went_back(self, situation: Situation) -> bool:
+        """Whether the last decision has put the serving model in force on these very rows."""
+        row = row_of(situation.snapshot)
+        if situation.snapshot.champion_since_row != row:
+            return False
+        last = self.organs.services.store.decisions(self.organs.bot.name, last=1)
+        reasons = {ROLL_BACK, WENT_BACK}
+        return bool(last) and last[0].reason in reasons and last[0].inputs.get("row") == row
 
     def _budget(self, energy: int | None, situation: Situation, *, asked_for: bool) -> Json:
         """Energy of the cycle with every factor.

@@ -35,6 +35,7 @@ FORGIVING_TICKS = 128.0
 ROLL_BACK = "roll back"
 """The reason of a decision that runs no cycle, but lets an archived model serve."""
 
+WENT_BACK = "nothing new since the rollback"
 WATCHED_ONLY = "watched only: it has no source to learn from"
 SHORT_TERM_CYCLES = 5
 
@@ -179,6 +180,7 @@ def judge(
     learns: bool = True,
     staged: bool = True,
     alternatives: Alternatives | None = None,
+    went_back: bool = False,
 ) -> tuple[bool, str]:
     """Say whether to run, and who said so.
 
@@ -186,6 +188,9 @@ def judge(
     ----------
     alternatives
         What could be done now; without them nothing is gone back to.
+    went_back
+        Whether a decision on these very rows was to go back, and it was done. A process that was
+        killed after it then decides as one that was not.
     learns
         False for a bot that cannot be trained here; it is watched only.
     staged
@@ -197,6 +202,8 @@ def judge(
     beforehand = _beforehand(bot, situation, learns=learns, staged=staged)
     if beforehand is not None:
         return beforehand
+    if went_back:
+        return False, WENT_BACK
     elapsed = situation.seconds_since_cycle
     if interval is not None and (elapsed is None or elapsed >= interval):
         return True, "interval"
@@ -234,20 +241,7 @@ def _beforehand(
         if loop.labelled_rows >= FIRST_MODEL_ROWS:
             return True, "first model"
         return False, f"waiting for the first {FIRST_MODEL_ROWS} labelled rows"
-    if _just_began(bot, situation):
-        return False, "nothing new since the model began to serve"
     return None
-
-
-def _just_began(bot: BotConfig, situation: Situation) -> bool:
-    """Whether nothing has come in since a rollback: a killed process decides as one that was not.
-
-    A champion that cannot be loaded is made anew whenever that may be.
-    """
-    since = situation.snapshot.champion_since_row
-    if bot.source is None or since is None or row_of(situation.snapshot) > since:
-        return False
-    return not any(issue.kind.value == "damaged_package" for issue in situation.issues)
 
 
 def _forgiven(bot: BotConfig, situation: Situation, policy: SelfImprovementPolicy) -> bool:
