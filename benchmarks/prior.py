@@ -8,7 +8,8 @@ worth against waiting. A cell of debt and age enters the prior if at least three
 20 ticks or more and their mean lies two standard errors or more from 0; a stream counts as much as
 40 ticks of a bot's own history. Nothing is drawn: the same data and libraries give the same bytes.
 
-``--check`` also plays menace over each stream with a prior that the other streams have made.
+``--check`` also plays menace over each stream with a prior that the other streams have made, and
+with that and what the stream's own calibration part teaches.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import argparse
 import dataclasses
+import functools
 import json
 import math
 import sys
@@ -50,10 +52,9 @@ from menace.self_improvement_policy.prior import (
 from menace.state_file import write_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from benchmarks.decision.error_table import ErrorTable
-    from benchmarks.decision.replay import Past
     from menace.self_improvement_policy.prior import Cell
 
 LEAST_STREAMS = 3
@@ -101,46 +102,61 @@ def pooled_prior(streams: Iterable[LearnedPrior]) -> LearnedPrior:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Checked:
-    """Cost over hindsight of menace, with and without a prior of the other streams.
+    """Cost over hindsight of menace, mean over prices and starts, by stream.
 
     Attributes
     ----------
-    without, learned
-        Stream → mean over prices and starts.
+    rule
+        From rent-or-buy alone.
+    learned
+        From the prior that the other streams have made.
+    trained
+        From that, pooled with what the calibration part of the stream itself has taught at the
+        price in question: what ``menace replay --train`` does.
     """
 
-    without: Mapping[str, float]
-    learned: Mapping[str, float]
+    rule: dict[str, float]
+    learned: dict[str, float]
+    trained: dict[str, float]
 
-    @property
-    def gain(self) -> tuple[float, float]:
-        """Mean over the streams of what the prior saves, and its standard error."""
-        saved = [self.without[name] - self.learned[name] for name in self.without]
+    def saved(self, instead: dict[str, float]) -> tuple[float, float]:
+        """Mean over the streams of what it saves against the rule, and its standard error."""
+        saved = [self.rule[name] - instead[name] for name in self.rule]
         return float(np.mean(saved)), float(np.std(saved, ddof=1)) / math.sqrt(len(saved))
 
 
 def check(
     tables: Sequence[ErrorTable], evidence: Sequence[LearnedPrior], *, witnesses: bool, seed: int
 ) -> Checked:
-    """Play menace over each stream with the prior that all the others have made."""
-    without, learned = {}, {}
+    """Play menace over each stream with what all the others have taught."""
+    checked = Checked({}, {}, {})
     for left_out, table in enumerate(tables):
-        prior = pooled_prior(e for k, e in enumerate(evidence) if k != left_out)
-        without[table.name] = _mean_ratio(table, None, witnesses=witnesses, seed=seed)
-        learned[table.name] = _mean_ratio(table, prior, witnesses=witnesses, seed=seed)
-    return Checked(without, learned)
+        learned = pooled_prior(e for k, e in enumerate(evidence) if k != left_out)
+        ratio = functools.partial(_mean_ratio, table, witnesses=witnesses, seed=seed)
+        name = table.name
+        checked.rule[name] = ratio(None)
+        checked.learned[name] = ratio(learned)
+        checked.trained[name] = ratio(learned, own=True)
+    return checked
 
 
 def _mean_ratio(
-    table: ErrorTable, prior: LearnedPrior | None, *, witnesses: bool, seed: int
+    table: ErrorTable,
+    prior: LearnedPrior | None,
+    *,
+    witnesses: bool,
+    seed: int,
+    own: bool = False,
 ) -> float:
-    def menace(past: Past, cost: float, seed: int) -> MenacePolicy:
-        return MenacePolicy(past, cost, seed, witnesses=witnesses, prior=prior)
-
     ratios = []
     for later in STARTS:
         started = dataclasses.replace(table, first=table.first + later)
         for cost in COSTS:
+            known = prior
+            if own and prior is not None:
+                calibration = started.calibration().losses(cost)
+                known = prior.plus(counterfactual_evidence(calibration, tick_usd=1.0))
+            menace = functools.partial(MenacePolicy, witnesses=witnesses, prior=known)
             least = hindsight(started.losses(cost)).total_usd
             ratios.append(play(started, cost, menace, seed=seed).cost / least)
     return float(np.mean(ratios))
@@ -170,8 +186,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.check:
         for name, witnesses in (("with calibration witnesses", True), ("cold start", False)):
             checked = check(tables, evidence, witnesses=witnesses, seed=options.seed)
-            saved, deviation = checked.gain
-            print(f"{name}: saves {saved:+.4f} ± {deviation:.4f} of the hindsight cost")
+            for what in ("learned", "trained"):
+                saved, deviation = checked.saved(getattr(checked, what))
+                print(f"{name}: {what} saves {saved:+.4f} ± {deviation:.4f} of the hindsight cost")
             print(json.dumps(dataclasses.asdict(checked), indent=1))
     return 0
 

@@ -98,6 +98,7 @@ def test_the_check_plays_every_stream_with_and_without() -> None:
     tables = [random_table(seed) for seed in (1, 2, 3, 4)]
     evidence = [stream_evidence(table) for table in tables]
     checked = check(tables, evidence, witnesses=False, seed=0)
-    assert set(checked.without) == set(checked.learned) == {table.name for table in tables}
-    assert min(checked.without.values()) >= 1.0
-    assert all(np.isfinite(checked.gain))
+    for ratios in (checked.rule, checked.learned, checked.trained):
+        assert set(ratios) == {table.name for table in tables}
+        assert min(ratios.values()) >= 1.0
+    assert checked.saved(checked.rule) == (0.0, 0.0)
