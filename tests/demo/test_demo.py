@@ -135,6 +135,15 @@ def test_the_same_seed_gives_the_same_decisions_money_and_models(
     assert lived(again.folder) == lived(ran.folder)
 
 
+def test_a_demonstration_does_not_follow_the_environment_to_a_live_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MENACE_STORE_URL", f"sqlite:///{tmp_path}/live.db")
+    monkeypatch.setenv("MENACE_ARTIFACTS", str(tmp_path / "live"))
+    assert run_demo(tmp_path / "demo", ticks=7).ticks == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+
+
 def test_an_earlier_demonstration_is_replaced_and_anything_else_is_refused(
     ran: DemoResult, tmp_path: Path
 ) -> None:

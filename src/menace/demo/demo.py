@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from menace import __version__
-from menace.config import CONFIG_NAME, validated_bot
+from menace.config import CONFIG_NAME, LoopSettings, WorkspaceSettings, validated_bot
 from menace.demo.comparison import compare_strategies, demo_report
 from menace.demo.stream import Stream, bundled_path
 from menace.errors import ConfigError, WorkspaceError
@@ -139,7 +139,7 @@ def run_demo(
     file = _fresh_folder(folder, stream)
     models = count - WINDOW_TICKS + 1 if reference is None else 0
     steps = _Progress(progress, count - WINDOW_TICKS + models + 1)
-    with Workspace(folder) as workspace, ThreadPoolExecutor(1) as beside:
+    with _workspace(folder) as workspace, ThreadPoolExecutor(1) as beside:
         executor = ProcessPool(1)
         try:
             rows = whole_stream(workspace, stream, count)
@@ -200,7 +200,7 @@ def demo_reference(
     _check(count, len(stream.batches), 1.0)
     file = _fresh_folder(folder, stream)
     steps = _Progress(progress, count - WINDOW_TICKS + 1)
-    with Workspace(folder) as workspace:
+    with _workspace(folder) as workspace:
         rows = whole_stream(workspace, stream, count)
         bot = validated_bot(bot_values(file, 1.0, rows, seed))
         executor = ProcessPool(1)
@@ -252,6 +252,12 @@ def whole_stream(workspace: Workspace, stream: Stream, ticks: int) -> pd.DataFra
         return rows.read_new(None, max_rows=ticks * TICK_ROWS).frame
     finally:
         whole.unlink(missing_ok=True)
+
+
+def _workspace(folder: Path) -> Workspace:
+    """Open the demonstration's workspace, whatever the environment says of another."""
+    loop = LoopSettings(workers=0, meter="counted")
+    return Workspace(folder, settings=WorkspaceSettings(loop=loop))
 
 
 def _build(
