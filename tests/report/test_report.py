@@ -327,6 +327,14 @@ def test_a_version_that_comes_back_is_set_apart() -> None:
     assert {"v1 serves", "2 versions", "1 rollback"} <= set(chart.said("text"))
 
 
+def test_the_head_compares_with_the_strategies_that_are_drawn_and_the_table_with_all() -> None:
+    report = make_report()
+    more = StrategyRow("every full moon", 900.0, 80.0, 980.0, 8)
+    page = Page(render_report(replace(report, strategies=[*report.strategies, more])))
+    assert page.said.count("every full moon") == 1
+    assert "against never" in page.said
+
+
 def test_the_verdict_says_so_where_menace_did_worse() -> None:
     rows = [
         StrategyRow("never", 8.0, 0.0, 8.0, 0),

@@ -37,13 +37,19 @@ def against_menace_percent(row: StrategyRow, report: Report) -> float | None:
     return (total / own - 1) * 100
 
 
+def _headline(report: Report) -> list[StrategyRow]:
+    """List the strategies that the charts draw, or all where none is: more tell nobody more."""
+    drawn = {name for tick in report.ticks for name in tick.cumulated_usd}
+    return [row for row in report.strategies if not drawn or row.name in drawn]
+
+
 def tiles(report: Report) -> Markup:
     """Show menace's total and how it compares with each other strategy."""
     own = report.menace
     if own is None:
         return Markup("")
     parts = [_tile(f"{own.name}, total cost", usd(own.total_usd), _split(own), "own")]
-    for row in report.strategies:
+    for row in _headline(report):
         if row is own:
             continue
         total, mine = known(row.total_usd), known(own.total_usd)
@@ -76,7 +82,7 @@ def verdict(report: Report) -> Markup:
     """Say in one sentence how menace did, also where it did worse."""
     own = report.menace
     compared = []
-    for row in report.strategies:
+    for row in _headline(report):
         more = against_menace_percent(row, report)
         if own is None or row is own or more is None:
             continue
