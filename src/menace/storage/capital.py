@@ -1,4 +1,4 @@
-"""The money: entries that balance, sums per account and day, budgets, what cycles cost."""
+"""The money: entries that balance, sums per account, and per day, budgets, what cycles cost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ _ADD_TO_DAY = (
     "INSERT INTO capital_days (account, day, nano_usd) VALUES (?, ?, ?) ON CONFLICT (account, day)"
     " DO UPDATE SET nano_usd = capital_days.nano_usd + excluded.nano_usd"
 )
-_BALANCE = "SELECT coalesce(sum(nano_usd), 0) FROM capital_days WHERE account = ?"
+_ADD_TO_ACCOUNT = (
+    "INSERT INTO capital_accounts (account, nano_usd) VALUES (?, ?) ON CONFLICT (account)"
+    " DO UPDATE SET nano_usd = capital_accounts.nano_usd + excluded.nano_usd"
+)
+_BALANCE = "SELECT nano_usd FROM capital_accounts WHERE account = ?"
 _ENTRIES = (
     "SELECT e.entry_id, e.kind, e.at, b.name, e.cycle_id, e.memo FROM capital_entries e"
     " LEFT JOIN bots b ON b.bot_id = e.bot_id "
@@ -100,7 +104,7 @@ class SQLCapitalBooks:
     def capital_balances(self) -> dict[str, int]:
         """Read the balance of every account that was ever posted to, nano-USD."""
         with self._database.read() as cursor:
-            cursor.execute("SELECT account, sum(nano_usd) FROM capital_days GROUP BY account")
+            cursor.execute("SELECT account, nano_usd FROM capital_accounts")
             return {account: int(total) for account, total in cursor.fetchall()}
 
     def capital_days(self, account: str, *, since: int) -> dict[int, int]:
@@ -173,6 +177,7 @@ def post(cursor: DBAPICursor, bot_id: int | None, entry: CapitalEntry) -> int:
     day = int(entry.at // SECONDS_PER_DAY)
     for account, amount in entry.postings:
         cursor.execute(_ADD_POSTING, (added[0], account, amount))
+        cursor.execute(_ADD_TO_ACCOUNT, (account, amount))
         cursor.execute(_ADD_TO_DAY, (account, day, amount))
     return int(added[0])
 

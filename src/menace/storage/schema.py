@@ -231,6 +231,12 @@ capital_postings = _table(
     Column("nano_usd", BIG, nullable=False),
 )
 
+capital_accounts = _table(
+    "capital_accounts",
+    Column("account", Text, primary_key=True),
+    Column("nano_usd", BIG, nullable=False),
+)
+
 capital_days = _table(
     "capital_days",
     Column("account", Text, primary_key=True),

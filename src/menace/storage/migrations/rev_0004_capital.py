@@ -40,6 +40,10 @@ def upgrade() -> None:
     )
     op.execute(_BOOK)
     op.execute(
+        "INSERT INTO capital_accounts (account, nano_usd)"
+        " SELECT account, sum(nano_usd) FROM capital_postings GROUP BY account"
+    )
+    op.execute(
         "INSERT INTO capital_days (account, day, nano_usd)"
         " SELECT p.account, CAST(e.at / 86400 AS BIGINT), sum(p.nano_usd) FROM capital_postings p"
         " JOIN capital_entries e ON e.entry_id = p.entry_id GROUP BY 1, 2"
@@ -66,6 +70,11 @@ def _capital() -> None:
             primary_key=True,
             autoincrement=False,
         ),
+        sa.Column("account", sa.Text(), primary_key=True),
+        sa.Column("nano_usd", BIG, nullable=False),
+    )
+    _table(
+        "capital_accounts",
         sa.Column("account", sa.Text(), primary_key=True),
         sa.Column("nano_usd", BIG, nullable=False),
     )
