@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from menace.errors import UnknownBotError
 from menace.model_automation_pipeline import predictor_cache
 from menace.model_automation_pipeline.window_pipeline import REMEDY, WindowPipeline
+from menace.self_improvement_policy.recipes import EITHER, HISTORY, RECENT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +47,11 @@ class ModelAutomationPipeline(WindowPipeline):
         super().__init__(services)
         self._max_trials = max_trials
         self._cache = predictor_cache.SHARED if cache is None else cache
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """All choices: the window, all history, or whichever proves better."""
+        return (RECENT, HISTORY, EITHER)
 
     def score(
         self, bot_name: str, version: int, rows: pd.DataFrame

@@ -36,7 +36,9 @@ from menace.model_automation_pipeline.package import (
 from menace.model_automation_pipeline.promotion import GateVerdict, gate
 from menace.model_automation_pipeline.search import SearchResult, import_optuna, search
 from menace.model_automation_pipeline.target import Target
+from menace.model_automation_pipeline.windows import WindowComparison, compare_windows
 from menace.records import Task
+from menace.self_improvement_policy.recipes import EITHER, HISTORY, RECENT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,6 +86,10 @@ class TrainingJob:
         The search ends after so many trials; the budget is then held against counted seconds.
     counted_budget
         Hold the budget against counted instead of measured CPU-seconds: the run can be repeated.
+    older
+        Rows of history before the window, in time order; ``None`` where they are not wanted.
+    window_choice
+        With ``older``: ``history`` learns from them as well, ``either`` where that proves better.
     """
 
     bot: BotConfig
@@ -95,6 +101,8 @@ class TrainingJob:
     gate_z: float = 1.0
     max_trials: int | None = None
     counted_budget: bool = False
+    older: pd.DataFrame | None = None
+    window_choice: str = RECENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,9 @@ class TrainingOutcome:
         What the search found; ``None`` where there was none.
     variants
         Changed module → package of the challenger without that change, where that was cheap.
+    window, windows
+        What the challenger was made from, ``recent`` or ``history``, and the comparison of both
+        where there was one.
     """
 
     files: dict[str, bytes]
@@ -132,6 +143,8 @@ class TrainingOutcome:
     reference_fit_seconds: float
     search: SearchResult | None = None
     variants: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    window: str = RECENT
+    windows: WindowComparison | None = None
 
 
 def train_challenger(job: TrainingJob) -> TrainingOutcome:
@@ -173,6 +186,7 @@ def _trained(job: TrainingJob) -> TrainingOutcome:
     budget = CpuBudget(job.energy * job.bot.seconds_per_energy, counted=counted)
     budget.add(JOB_SECONDS)
     training = _Training(job, budget)
+    compared = training.choose_window()
     found = training.search() if job.energy > 1 else None
     chosen = training.start if found is None else found.candidate
     judged = training.judge(chosen)
@@ -190,6 +204,8 @@ def _trained(job: TrainingJob) -> TrainingOutcome:
         reference_fit_seconds=training.reference_fit_seconds,
         search=found,
         variants=variants,
+        window=training.window_choice,
+        windows=compared,
     )
 
 
@@ -245,6 +261,9 @@ class _Training:
         if self._champion is not None:
             trained_row = int(self._champion.manifest["training"]["last_row"])
         self._holdout, self._stand_in = split_holdout(job, trained_row)
+        self._window = job.window
+        self.window_choice = RECENT
+        """What is learned from."""
         self._earlier = job.window.iloc[: -self._holdout]
         self._newest = job.window.iloc[-self._holdout :]
         self.start = default_candidate() if self._champion is None else self._champion.candidate
@@ -252,6 +271,21 @@ class _Training:
         self.reference_fit_seconds = 0.0
         """Counted for the default configuration, once the whole window has been encoded."""
         self._whole: Rows | None = None
+
+    def choose_window(self) -> WindowComparison | None:
+        """Take the rows before the window in, where they are wanted or prove to be of use."""
+        import pandas as pd
+
+        older, compared = self._job.older, None
+        if older is None:
+            return None
+        if self._job.window_choice == EITHER:
+            compared = compare_windows(self._earlier, older, losses=self._losses_after_fit)
+        if self._job.window_choice == HISTORY or (compared and compared.chosen == HISTORY):
+            self.window_choice = HISTORY
+            self._window = pd.concat([older, self._window], ignore_index=True)
+            self._earlier = pd.concat([older, self._earlier], ignore_index=True)
+        return compared
 
     def search(self) -> SearchResult:
         """Look for a better configuration on the rows before the hold-out."""
@@ -294,8 +328,8 @@ class _Training:
     ) -> dict[str, bytes]:
         """Fit a configuration on the whole window, with as many rounds as were judged."""
         job, fitted = self._job, _as_judged(chosen, judged)
-        encoder = self._encoder(job.window)
-        rows = self._whole = self._rows(job.window, encoder)
+        encoder = self._encoder(self._window)
+        rows = self._whole = self._rows(self._window, encoder)
         self.reference_fit_seconds = fit_seconds(default_candidate(), rows)
         model = self._fit(fitted, rows)
         facts: Json = {
@@ -305,7 +339,7 @@ class _Training:
             "training": {
                 "first_row": job.row - len(job.window),
                 "last_row": job.row,
-                "rows": len(job.window),
+                "rows": len(self._window),
             },
             "holdout": {
                 "first_row": job.row - self._holdout,
@@ -317,6 +351,8 @@ class _Training:
             "gate": judged.verdict.to_json(),
             "search": None if found is None else found.to_json(),
         }
+        if self.window_choice != RECENT:
+            facts["training"]["window"] = self.window_choice
         return pack(
             model=model, candidate=chosen, encoder=encoder, target=self._target, facts=facts
         )
@@ -358,13 +394,26 @@ class _Training:
         rows = Rows.of(self._newest, champion.encoder, target, self._budget)
         return self._losses(champion.model, rows)
 
+    def _losses_after_fit(self, train: pd.DataFrame, test: pd.DataFrame) -> FloatArray:
+        """Fit the configuration to refit, within a quarter of what is left, and score it."""
+        encoder, budget = self._encoder(train), self._budget
+        limit = budget.used_seconds + max(budget.left_seconds, 0.0) / 4
+        model = fit(
+            self.start,
+            self._rows(train, encoder),
+            seed=self._job.seed,
+            budget=budget,
+            after_round=lambda _done, _loss: budget.used_seconds >= limit,
+        )
+        return self._losses(model, self._rows(test, encoder))
+
     def _fit(self, candidate: Candidate, rows: Rows) -> Model:
         return fit(candidate, rows, seed=self._job.seed, budget=self._budget)
 
     def _fit_within_share(self, candidate: Candidate, rows: Rows) -> tuple[Model, int | None]:
         """Fit within what is left, keeping enough for the final fit, which is of more rows."""
         budget = self._budget
-        share = len(rows) / (len(rows) + len(self._job.window))
+        share = len(rows) / (len(rows) + len(self._window))
         limit = budget.used_seconds + share * max(budget.left_seconds, 0.0)
         model = fit(
             candidate,

@@ -8,11 +8,13 @@ import logging
 import math
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from menace.config import DEFAULT_WIRING, load_dotted
-from menace.errors import EnergyError, PackageError, UnknownBotError
+from menace.errors import EnergyError, PackageError, PipelineError, UnknownBotError
+from menace.model_automation_pipeline.windows import LOOK_BACK, history_size, thinned
 from menace.records import AutomationResult, Metric, Package, Task
+from menace.self_improvement_policy.recipes import RECENT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,8 +88,18 @@ class WindowPipeline(ABC):
         )
         return replace(result, status="promoted")
 
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """Which rows it can be told to learn from; see :meth:`improve`."""
+        return (RECENT,)
+
     def improve(
-        self, bot_name: str, energy: int = 1, *, cycle_id: int | None = None
+        self,
+        bot_name: str,
+        energy: int = 1,
+        *,
+        cycle_id: int | None = None,
+        window: str = RECENT,
     ) -> AutomationResult:
         """Train, evaluate and package a challenger; it is stored, but does not serve yet.
 
@@ -100,6 +112,10 @@ class WindowPipeline(ABC):
             champion's configuration is refitted, above 1 there is a search around it.
         cycle_id
             The cycle that this belongs to; a cycle that was resumed does not store a second model.
+        window
+            One of :attr:`windows`: ``recent`` learns from the bot's window, ``history`` from a
+            sample of all rows before it as well, ``either`` from what proves better before the
+            hold-out. Where there is hardly more than the window it is all the same.
 
         Returns
         -------
@@ -113,6 +129,8 @@ class WindowPipeline(ABC):
         ------
         EnergyError
             If ``energy`` is not an integer in 1..100.
+        PipelineError
+            If it knows no such ``window``.
         DataError
             If the window cannot be learned from.
         PackageError
@@ -126,6 +144,13 @@ class WindowPipeline(ABC):
                 cycle_id=cycle_id,
                 remedy=f"give an integer from {MIN_ENERGY} to {MAX_ENERGY}",
             )
+        if window not in self.windows:
+            raise PipelineError(
+                f"the pipeline knows no window {window!r}.",
+                bot=bot_name,
+                cycle_id=cycle_id,
+                remedy=f"give one of {', '.join(self.windows)}",
+            )
         services = self._resolved()
         if services is None:
             return _no_data(bot_name, energy, cycle_id, "there is no workspace here")
@@ -134,12 +159,14 @@ class WindowPipeline(ABC):
         except UnknownBotError:
             return _no_data(bot_name, energy, cycle_id, f"there is no bot {bot_name!r}")
         snapshot = services.store.snapshot(bot_name)
-        window = _read_window(services, bot, snapshot)
-        rows = 0 if window is None else len(window)
-        if window is None or rows < MIN_ROWS:
+        read = _read_rows(services, bot, snapshot, window)
+        rows = 0 if read is None else len(read.window)
+        if read is None or rows < MIN_ROWS:
             found = f"the bot has {rows} labelled rows; {MIN_ROWS} are needed"
             return _no_data(bot_name, energy, cycle_id, found, "wait for its source to have more")
-        job = self._job(services, bot, snapshot, window, energy)
+        job = self._job(services, bot, snapshot, read.window, energy)
+        if read.older is not None:
+            job = replace(job, older=read.older, window_choice=window)
         return _stored(services, job, self._train(services, job), cycle_id)
 
     @abstractmethod
@@ -256,23 +283,47 @@ class WindowPipeline(ABC):
         )
 
 
-def _read_window(services: Services, bot: BotConfig, snapshot: BotSnapshot) -> pd.DataFrame | None:
+class _Read(NamedTuple):
+    """The bot's window, and the rows of history before it, where they are wanted."""
+
+    window: pd.DataFrame
+    older: pd.DataFrame | None
+
+
+def _read_rows(
+    services: Services, bot: BotConfig, snapshot: BotSnapshot, window: str
+) -> _Read | None:
+    most, labelled = services.settings.max_history_rows, snapshot.loop.labelled_rows
+    size = history_size(bot, labelled, most)
+    if window == RECENT or size <= bot.window_rows:
+        recent = _read_newest(services, bot, snapshot, bot.window_rows)
+        return None if recent is None else _Read(recent, None)
+    found = _read_newest(services, bot, snapshot, min(labelled, LOOK_BACK * most))
+    if found is None:
+        return None
+    older, recent = found.iloc[: -bot.window_rows], found.iloc[-bot.window_rows :]
+    return _Read(recent.reset_index(drop=True), thinned(older, size - bot.window_rows))
+
+
+def _read_newest(
+    services: Services, bot: BotConfig, snapshot: BotSnapshot, size: int
+) -> pd.DataFrame | None:
     position = snapshot.loop.position
     if bot.source is None or position is None:
         return None
-    rows, look_back = services.rows_of(bot), bot.window_rows
-    wanted = min(bot.window_rows, snapshot.loop.labelled_rows)
+    rows, look_back = services.rows_of(bot), size
+    wanted = min(size, snapshot.loop.labelled_rows)
     start = services.store.mark_before(bot.name, position.row - look_back)
-    window = rows.read_window(start, position, rows=bot.window_rows)
+    found = rows.read_window(start, position, rows=size)
     # Rows whose label was given up lie in the source, but not in the window. Each look back is
     # twice as long as the one before, so that all of them together cost little more than the last.
-    while len(window) < wanted and start is not None:
+    while len(found) < wanted and start is not None:
         look_back *= 2
         earlier = services.store.mark_before(bot.name, position.row - look_back)
         if earlier != start:
             start = earlier
-            window = rows.read_window(start, position, rows=bot.window_rows)
-    return window
+            found = rows.read_window(start, position, rows=size)
+    return found
 
 
 def _stored(
@@ -345,6 +396,8 @@ def _metrics(outcome: TrainingOutcome) -> Json:
         "search": None if outcome.search is None else outcome.search.to_json(),
         "family": outcome.manifest["family"],
         "params": outcome.manifest["params"],
+        "window": outcome.window,
+        "windows": None if outcome.windows is None else outcome.windows.to_json(),
     }
 
 
