@@ -306,8 +306,7 @@ def _tell_trained(out: Console, trained: Pretraining) -> None:
     line(
         out,
         f"Trained in {len(trained.changes)} cells of debt and age; rent-or-buy was borne out in "
-        f"{trained.borne_out_ratio:.0%} of the evidence. The policy is in {trained.policy}; a "
-        "menace run that is under way takes it up at its next start.",
+        f"{trained.borne_out_ratio:.0%} of the evidence. The policy is in {trained.policy}.",
         wrap=True,
     )
 

@@ -368,6 +368,7 @@ class SelfImprovementEngine:
     def _take_in(self, organs: Organs, *, partial: bool) -> AutomationResult | None:
         """Finish what was left, observe, settle and learn; returns a resumed cycle's result."""
         organs.bot = organs.services.store.bot(self.bot_name)
+        organs.take_up_prior()
         self._learn(organs)
         resumed = organs.runner.resume(organs.bot)
         organs.observer.observe(organs.bot, partial=partial)

@@ -53,6 +53,8 @@ class Organs:
         Which rows the pipeline can be told to learn from.
     issues, diagnosed_outcomes
         The last diagnosis, and how many outcomes it saw.
+    policy_written_ns
+        When the policy's file was last written, as far as this process has taken it up.
     last_no
         The last decision, if it said no: repeated looks at the same rows repeat it in its place.
     """
@@ -74,6 +76,7 @@ class Organs:
     windows: tuple[str, ...] = (RECENT,)
     issues: tuple[Issue, ...] = ()
     diagnosed_outcomes: int = -1
+    policy_written_ns: int | None = None
     last_no: Decision | None = None
 
     @classmethod
@@ -148,6 +151,19 @@ class Organs:
             self.issues = tuple(self.diagnostics.diagnose(self.bot.name)) if outcomes else ()
             self.diagnosed_outcomes = outcomes
         return self.issues
+
+    def take_up_prior(self) -> None:
+        """Take up the prior that another process has taught the policy, else it is written over.
+
+        Only who holds the bot's lease may call it, for only such a one writes the file.
+        """
+        path = self.policy_path
+        if path is None or not path.exists():
+            return
+        written = path.stat().st_mtime_ns
+        if written != self.policy_written_ns:
+            self.policy.prior = SelfImprovementPolicy.load(path).prior
+            self.policy_written_ns = written
 
     def deliver_events(self) -> None:
         """Hand committed events to the subscribers; what is not handed over comes next time.
