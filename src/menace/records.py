@@ -377,11 +377,11 @@ class SearchTrial:
     ----------
     family, params
         The configuration.
-    loss, start_loss
-        Mean loss on the validation rows of its search, and that of the configuration that the
-        search started from: losses of different times only compare through their ratio.
+    ratio
+        Its mean loss on the validation rows of its search, over that of the configuration which the
+        search started from: losses of different times do not compare.
     metric
-        Units of both losses.
+        Of the losses.
     row
         Labelled rows seen when it was tried.
     cycle_id
@@ -390,8 +390,7 @@ class SearchTrial:
 
     family: str
     params: dict[str, float]
-    loss: float
-    start_loss: float
+    ratio: float
     metric: Metric
     row: int
     cycle_id: int | None = None

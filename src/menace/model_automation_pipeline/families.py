@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from menace.errors import PackageError
-from menace.model_automation_pipeline import lightgbm_model, linear_model
+from menace.model_automation_pipeline import blend_model, lightgbm_model, linear_model
 from menace.records import Metric, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from menace.model_automation_pipeline.budget import CpuBudget
     from menace.model_automation_pipeline.features import FeatureEncoder
     from menace.model_automation_pipeline.target import Target
+    from menace.records import Json
 
     FloatMatrix = npt.NDArray[np.float32]
     FloatArray = npt.NDArray[np.float64]
 
 LIGHTGBM = "lightgbm"
 LINEAR = "linear"
+BLEND = "blend"
 DEFAULTS: dict[str, dict[str, float]] = {
     LIGHTGBM: lightgbm_model.DEFAULT_PARAMS,
     LINEAR: linear_model.DEFAULT_PARAMS,
@@ -42,13 +44,31 @@ class Candidate:
     Attributes
     ----------
     family
-        ``lightgbm`` or ``linear``.
+        ``lightgbm``, ``linear`` or ``blend``.
     params
-        Numbers by name; ``rounds`` of ``lightgbm`` is the number of boosting rounds.
+        Numbers by name; ``rounds`` of ``lightgbm`` is the number of boosting rounds. Of both
+        families: ``half_life``, the share of the rows after which a row counts half as much as
+        the newest one; without it all count the same.
+    members
+        Of a ``blend``: weights (> 0, of sum 1) and candidates of the other families.
     """
 
     family: str
     params: Mapping[str, float] = field(default_factory=dict)
+    members: tuple[tuple[float, Candidate], ...] = ()
+
+    def parts(self) -> tuple[tuple[float, Candidate], ...]:
+        """Give the members, or itself alone."""
+        return self.members or ((1.0, self),)
+
+    def to_json(self) -> Json:
+        """Plain JSON: ``family``, ``params`` and, of a blend, ``members``."""
+        document: Json = {"family": self.family, "params": dict(self.params)}
+        if self.members:
+            document["members"] = [
+                {"weight": weight, **member.to_json()} for weight, member in self.members
+            ]
+        return document
 
 
 class Model(Protocol):
@@ -121,11 +141,34 @@ class Rows:
     def __len__(self) -> int:
         return len(self.matrix)
 
+    def category_columns(self) -> list[int]:
+        """Positions of the columns that hold codes of categories."""
+        return [at for at, size in enumerate(self.encoder.category_sizes()) if size]
+
+    def taken(self, positions: npt.NDArray[np.intp]) -> Rows:
+        """Take some of the rows."""
+        return replace(self, matrix=self.matrix[positions], truth=self.truth[positions])
+
 
 def encode_seconds(encoder: FeatureEncoder, size: int) -> float:
     """Return the counted CPU-seconds of encoding, or of learning to encode, ``size`` rows."""
     kinds = [column.kind for column in encoder.columns]
     return sum(COLUMN_SECONDS[kind] + size * VALUE_SECONDS[kind] for kind in kinds)
+
+
+def blended(parts: Sequence[tuple[float, Candidate]]) -> Candidate:
+    """Make a blend of weighted candidates, or the candidate itself where there is only one.
+
+    >>> one = Candidate(LINEAR, {"strength": 1.0})
+    >>> blended([(3.0, one)]) is one
+    True
+    >>> [weight for weight, _ in blended([(3.0, one), (1.0, default_candidate())]).members]
+    [0.75, 0.25]
+    """
+    if len(parts) == 1:
+        return parts[0][1]
+    total = sum(weight for weight, _ in parts)
+    return Candidate(BLEND, {}, tuple((weight / total, part) for weight, part in parts))
 
 
 def default_candidate() -> Candidate:
@@ -147,7 +190,7 @@ def fit(
     Parameters
     ----------
     candidate, rows
-        What is fitted to what.
+        What is fitted to what; no blend, whose members are fitted one by one.
     seed
         Of everything random in the fit.
     budget
@@ -156,8 +199,9 @@ def fit(
         For trees: rows on which the loss is taken after each round, and who is told of it with the
         rounds done; it answers whether to stop there.
     """
+    weights = _recency_weights(len(rows), candidate.params.get("half_life"))
     if candidate.family == LINEAR:
-        return _fit_linear(candidate, rows, budget)
+        return _fit_linear(candidate, rows, weights, budget)
     size, width = rows.matrix.shape
     trees = lightgbm_model.trees_per_round(rows.target)
     each = trees * lightgbm_model.tree_seconds(size, rows.bins, candidate.params)
@@ -175,17 +219,35 @@ def fit(
         rows.target,
         candidate.params,
         seed=seed,
+        weights=weights,
+        categories=rows.category_columns() if candidate.params.get("categories") else (),
         validation=None if validation is None else (validation.matrix, validation.truth),
         after_round=after,
     )
 
 
-def _fit_linear(candidate: Candidate, rows: Rows, budget: CpuBudget) -> Model:
+def _recency_weights(size: int, half_life: float | None) -> FloatArray | None:
+    """Weigh rows in time order by their age, with mean 1."""
+    if half_life is None:
+        return None
+    ages = np.arange(size - 1, -1, -1) / (half_life * size)
+    weights = np.exp2(-ages)
+    return np.asarray(weights / weights.mean())
+
+
+def _fit_linear(
+    candidate: Candidate, rows: Rows, weights: FloatArray | None, budget: CpuBudget
+) -> Model:
     if rows.target.classes and len(np.unique(rows.truth)) < 2:
         # Only ever on part of a window: one whose whole has a single class is refused before.
         return _Unpackaged(ConstantModel.fit(rows.truth, rows.target))
     model = linear_model.fit_linear(
-        rows.matrix, rows.truth, rows.target, candidate.params, rows.encoder.category_sizes()
+        rows.matrix,
+        rows.truth,
+        rows.target,
+        candidate.params,
+        rows.encoder.category_sizes(),
+        weights=weights,
     )
     budget.add(
         linear_model.fit_seconds(len(rows), model.columns, rows.target, float(model.iterations))
@@ -206,8 +268,11 @@ class _Unpackaged:
 
 def raw_scores(model: Model | ConstantModel, rows: Rows, budget: CpuBudget) -> FloatArray:
     """Score rows and report the work to the budget."""
-    if isinstance(model, lightgbm_model.LightGBMModel):
-        trees = model.rounds * lightgbm_model.trees_per_round(rows.target)
+    members = model.members if isinstance(model, blend_model.BlendModel) else (("", 1.0, model),)
+    for _, _, member in members:
+        if not isinstance(member, lightgbm_model.LightGBMModel):
+            continue
+        trees = member.rounds * lightgbm_model.trees_per_round(rows.target)
         budget.add(len(rows) * trees * lightgbm_model.PREDICT_SECONDS)
     return model.raw(rows.matrix)
 
@@ -223,6 +288,8 @@ def fit_seconds(candidate: Candidate, rows: Rows, *, size: int | None = None) ->
         Count as if there were so many rows of that kind.
     """
     size = len(rows) if size is None else size
+    if candidate.family == BLEND:
+        return sum(fit_seconds(member, rows, size=size) for _, member in candidate.members)
     if candidate.family == LIGHTGBM:
         width = rows.matrix.shape[1]
         trees = candidate.params["rounds"] * lightgbm_model.trees_per_round(rows.target)
@@ -243,6 +310,7 @@ def load(family: str, files: Mapping[str, bytes], target: Target, features: int)
     loaders: dict[str, tuple[tuple[str, ...], Callable[..., Model]]] = {
         LIGHTGBM: ((lightgbm_model.MODEL_FILE,), lightgbm_model.load_lightgbm),
         LINEAR: ((linear_model.MODEL_FILE, linear_model.DESIGN_FILE), linear_model.load_linear),
+        BLEND: ((blend_model.BLEND_FILE,), _load_blend),
     }
     if family not in loaders:
         raise PackageError(
@@ -254,3 +322,12 @@ def load(family: str, files: Mapping[str, bytes], target: Target, features: int)
     if missing:
         raise PackageError(f"the package lacks {missing[0]}.")
     return loader(files, target, features)
+
+
+def _load_blend(files: Mapping[str, bytes], target: Target, features: int) -> Model:
+    def load_member(family: str, own: Mapping[str, bytes]) -> Model:
+        if family == BLEND:
+            raise PackageError("a blend holds another blend.")
+        return load(family, own, target, features)
+
+    return blend_model.load_blend(files, load_member)

@@ -202,6 +202,8 @@ def fit_linear(
     target: Target,
     params: Mapping[str, float],
     category_sizes: Sequence[int],
+    *,
+    weights: FloatArray | None = None,
 ) -> LinearModel:
     """Fit a logistic or ridge regression.
 
@@ -215,18 +217,20 @@ def fit_linear(
         ``strength`` > 0.
     category_sizes
         For each column of ``matrix``, how many codes it has; 0 for a number.
+    weights
+        Of the rows, shape (rows,); by default all the same.
     """
     linear = importlib.import_module("sklearn.linear_model")
     design = Design.fit(matrix, category_sizes)
     columns = design.columns(matrix)
     if target.task is Task.REGRESSION:
         estimator = linear.Ridge(alpha=1.0 / params["strength"])
-        return LinearModel(estimator.fit(columns, truth), design, target)
+        return LinearModel(estimator.fit(columns, truth, weights), design, target)
     estimator = linear.LogisticRegression(C=params["strength"], max_iter=MAX_ITERATIONS)
     with _FIT_LOCK, warnings.catch_warnings():
         # A solver that stops at its last iteration has still made a model; the gate judges it.
         warnings.simplefilter("ignore")
-        estimator.fit(columns, truth.astype(np.intp))
+        estimator.fit(columns, truth.astype(np.intp), weights)
     return LinearModel(estimator, design, target)
 
 

@@ -159,8 +159,7 @@ def pack(
             "metric": target.metric.value,
             "target": target.name,
             "labels": list(target.labels),
-            "family": candidate.family,
-            "params": dict(candidate.params),
+            **candidate.to_json(),
             "features": encoder.to_json(),
         },
     )
@@ -284,11 +283,21 @@ def _target(manifest: Mapping[str, Any]) -> Target:
 
 
 def _candidate(manifest: Mapping[str, Any]) -> Candidate:
+    """Read a candidate, or a member of one."""
     family, params = manifest.get("family"), manifest.get("params")
     numbers = isinstance(params, dict) and all(
         isinstance(value, int | float) for value in params.values()
     )
     needed = families.DEFAULTS.get(str(family), {})
+    listed = manifest.get("members", [])
     if not isinstance(params, dict) or not numbers or not set(needed) <= set(params):
         raise PackageError(f"{MANIFEST_FILE} does not hold the model's parameters.", remedy=_ANEW)
-    return families.Candidate(str(family), params)
+    try:
+        members = tuple((float(member["weight"]), _candidate(member)) for member in listed)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PackageError(
+            f"{MANIFEST_FILE} does not hold the blend's members: {error}.", remedy=_ANEW
+        ) from error
+    if bool(members) != (family == families.BLEND):
+        raise PackageError(f"{MANIFEST_FILE} has members that do not fit its family.", remedy=_ANEW)
+    return families.Candidate(str(family), params, members)

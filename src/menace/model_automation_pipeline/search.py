@@ -2,7 +2,7 @@
 
 The rows before the hold-out are split once more in time order: candidates are fitted on the earlier
 three quarters and scored on the rest. The hold-out plays no part, so that the gate judges the
-winner on rows the search never saw.
+winner on rows the search never saw. The best few are blended, by weights chosen on the same rows.
 
 Classifiers are told apart by their log loss whatever the bot's metric is: over a few hundred rows
 an error rate is too coarse, and the best of many trials would be the luckiest.
@@ -11,58 +11,58 @@ an error rate is too coarse, and the best of many trials would be the luckiest.
 from __future__ import annotations
 
 import importlib
+import itertools
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from menace.model_automation_pipeline.evaluation import compare, row_losses
-from menace.model_automation_pipeline.families import (
-    DEFAULTS,
-    LIGHTGBM,
-    LINEAR,
-    Candidate,
-    Rows,
-    fit,
-    fit_seconds,
-    raw_scores,
-)
+from menace.model_automation_pipeline.changed_modules import promise
+from menace.model_automation_pipeline.evaluation import compare
+from menace.model_automation_pipeline.families import Candidate, Rows, fit_seconds
 from menace.model_automation_pipeline.features import FeatureEncoder
-from menace.model_automation_pipeline.lightgbm_model import LightGBMModel
-from menace.records import Metric, Task
+from menace.model_automation_pipeline.search_space import SearchSpace, distance
+from menace.model_automation_pipeline.search_tuner import Fold, Tried, Tuner
+from menace.model_automation_pipeline.trial_memory import NEAR, carried_over, incumbents, usable
+from menace.records import Metric, SearchTrial, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
-    import numpy.typing as npt
     import pandas as pd
 
     from menace.model_automation_pipeline.budget import CpuBudget
-    from menace.model_automation_pipeline.families import Model
     from menace.model_automation_pipeline.target import Target
     from menace.records import BotConfig, Json
 
-    FloatArray = npt.NDArray[np.float64]
-
 VALIDATION_SHARE = 0.25
-SEARCH_SHARE = 0.65
-"""Share of the budget after which no more is searched; the rest is for the final fits."""
 
-MAX_ROUNDS = 400
-PATIENCE_ROUNDS = 30
-REPORT_ROUNDS = 10
-SWITCH_Z = 1.5
-"""A tuned configuration replaces the one refitted only with so many standard errors of gain on the
-validation rows, and only if it is no worse in the bot's metric: the best of many trials owes part
-of its lead to luck."""
+MEMBERS = 4
+"""Configurations that are blended at most."""
+
+POOL = 16
+"""So many of the best are considered for the blend."""
+
+SWITCH_Z = 1.0
+"""What was found replaces the start only with so many standard errors of gain on the validation
+rows, and only if it is no worse in the bot's metric: the best of many trials owes part of its lead
+to luck."""
+
+FOLDS_TRIAL_SHARE = 0.025
+FOLDS_ROWS = 400
+"""Where a trial takes no more than this share of the budget, and there are so many rows, three
+folds are scored instead of one: a single one tells little where the world moves."""
+
+FINAL_SHARE = 0.4
+"""Share of the budget that the reserve for a blend's final fits may take."""
+
+TYPICAL_ROUNDS = 150
 
 TRIAL_SECONDS = 8e-3
 TRIAL_GROWTH_SECONDS = 8e-5
 """Counted CPU-seconds of one trial beside its fit, and by how much each makes the next one dearer:
 the sampler weighs all that were tried."""
 
-_RATE, _LEAVES, _LEAF_ROWS, _L2 = (0.01, 0.3), (4, 255), (3, 100), (1e-3, 30.0)
-_STRENGTH = (1e-4, 1e3)
+_NONSENSE = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,12 @@ class SearchResult:
     validation
         First and last (exclusive) row of the validation rows, counted within the window.
     start_loss, best_loss
-        Mean validation losses of the start and of the best trial; log losses for classifiers.
+        Mean validation losses of the start and of the best that was found; log losses for
+        classifiers.
+    carried
+        Trials of earlier cycles that the sampler was told of.
+    finished
+        The search's own trials, for the next one.
     """
 
     candidate: Candidate
@@ -87,12 +92,15 @@ class SearchResult:
     validation: tuple[int, int]
     start_loss: float
     best_loss: float
+    carried: int = 0
+    finished: tuple[SearchTrial, ...] = ()
 
     def to_json(self) -> Json:
-        """Plain JSON."""
+        """Plain JSON, without the trials."""
         return {
             "trials": self.trials,
             "pruned": self.pruned,
+            "carried": self.carried,
             "validation": list(self.validation),
             "start_loss": _finite(self.start_loss),
             "best_loss": _finite(self.best_loss),
@@ -114,6 +122,10 @@ def search(
     target: Target,
     seed: int,
     budget: CpuBudget,
+    window_rows: int,
+    row: int = 0,
+    known: Sequence[SearchTrial] = (),
+    trends: Mapping[str, float] | None = None,
     max_trials: int | None = None,
 ) -> SearchResult:
     """Look for a configuration better than ``start`` until the budget's share is used.
@@ -129,212 +141,219 @@ def search(
     seed
         Of sampler and fits.
     budget
-        Stops the search at ``SEARCH_SHARE``, or earlier where the final fits of the best
-        configuration need more than the rest; inside boosting as well.
+        Stops the search where the final fits need the rest; inside boosting as well.
+    window_rows
+        Rows that the final fit will have.
+    row
+        Labelled rows seen; noted with the trials.
+    known
+        Trials of earlier cycles, oldest first.
+    trends
+        ROI trends of the bot's modules: what changes those that rise is tried first.
     max_trials
         Stop after so many trials.
     """
-    cut = len(earlier) - max(2, round(len(earlier) * VALIDATION_SHARE))
-    encoder = FeatureEncoder.fit(
-        earlier.iloc[:cut], target=bot.target, drop=bot.drop, time=bot.time
-    )
-    smooth = target if target.task is Task.REGRESSION else replace(target, metric=Metric.LOG_LOSS)
-    tuner = _Tuner(
-        train=Rows.of(earlier.iloc[:cut], encoder, smooth, budget),
-        validation=Rows.of(earlier.iloc[cut:], encoder, smooth, budget),
+    splits = _Splits(earlier, bot, target, budget)
+    newest = splits.fold(1.0 - VALIDATION_SHARE, 1.0)
+    space = SearchSpace.of(newest.train)
+    first = space.portfolio()[0]
+    typical = replace(first, params={**first.params, "rounds": TYPICAL_ROUNDS})
+    typical_seconds = fit_seconds(typical, newest.train)
+    folds = [newest]
+    if typical_seconds <= FOLDS_TRIAL_SHARE * budget.seconds and len(earlier) >= FOLDS_ROWS:
+        edges = [0.5, 2 / 3, 5 / 6, 1.0]
+        folds = [splits.fold(*pair) for pair in reversed(list(itertools.pairwise(edges)))]
+    tuner = Tuner(
+        folds=folds,
         metric=target.metric,
         seed=seed,
         budget=budget,
-        window_rows=len(earlier) + bot.holdout_rows,
+        window_rows=window_rows,
+        typical_seconds=typical_seconds,
     )
-    started = tuner.evaluate(start)
-    study = _study(start, seed)
-    best, trials, pruned = started, 0, 0
-    while (max_trials is None or trials < max_trials) and tuner.may_go_on(best.candidate):
-        trial = study.ask()
-        trials += 1
-        budget.add(TRIAL_SECONDS + trials * TRIAL_GROWTH_SECONDS)
-        tried = tuner.try_out(_suggested(trial, start), trial)
-        if tried is None:
-            pruned += 1
-            study.tell(trial, state=import_optuna().trial.TrialState.PRUNED)
-            continue
-        study.tell(trial, tried.loss)
-        if tried.loss < best.loss:
-            best = tried
-    clearly = best is not started and compare(started.losses, best.losses).z >= SWITCH_Z
-    switch = clearly and best.metric_loss <= started.metric_loss
+    run = _Run(tuner, space, start, trends=trends or {}, budget=budget, max_trials=max_trials)
+    run.explore(known, seed)
+    candidate = run.settle()
     return SearchResult(
-        candidate=best.candidate if switch else start,
-        trials=trials,
-        pruned=pruned,
-        validation=(cut, len(earlier)),
-        start_loss=started.loss,
-        best_loss=best.loss,
+        candidate=candidate,
+        trials=run.trials,
+        pruned=run.pruned,
+        validation=(len(earlier) - sum(len(fold.validation) for fold in folds), len(earlier)),
+        start_loss=run.started.loss,
+        best_loss=run.best_loss,
+        carried=run.carried,
+        finished=run.finished(row),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    candidate: Candidate
-    losses: FloatArray
-    metric_loss: float
+class _Splits:
+    """Cuts folds out of the rows before the hold-out; each knows nothing but its training rows."""
 
-    @property
-    def loss(self) -> float:
-        return float(self.losses.mean())
+    def __init__(
+        self, earlier: pd.DataFrame, bot: BotConfig, target: Target, budget: CpuBudget
+    ) -> None:
+        self._earlier, self._bot, self._budget = earlier, bot, budget
+        regression = target.task is Task.REGRESSION
+        self._target = target if regression else replace(target, metric=Metric.LOG_LOSS)
+
+    def fold(self, first: float, last: float) -> Fold:
+        """Score the rows between two shares of all, and fit what lies before."""
+        size, bot = len(self._earlier), self._bot
+        end = round(last * size)
+        cut = min(round(first * size), end - 2)
+        train = self._earlier.iloc[:cut]
+        encoder = FeatureEncoder.fit(train, target=bot.target, drop=bot.drop, time=bot.time)
+        return Fold(
+            Rows.of(train, encoder, self._target, self._budget),
+            Rows.of(self._earlier.iloc[cut:end], encoder, self._target, self._budget),
+        )
 
 
-class _Tuner:
-    """Fits and scores one configuration after another on the same split."""
+class _Run:
+    """What has been tried, what comes next, and what it comes to."""
 
     def __init__(
         self,
+        tuner: Tuner,
+        space: SearchSpace,
+        start: Candidate,
         *,
-        train: Rows,
-        validation: Rows,
-        metric: Metric,
-        seed: int,
+        trends: Mapping[str, float],
         budget: CpuBudget,
-        window_rows: int,
+        max_trials: int | None,
     ) -> None:
-        self._train = train
-        self._validation = validation
-        self._metric = metric
-        self._seed = seed
-        self._budget = budget
-        self._window_rows = window_rows
+        self._tuner, self._space, self._start = tuner, space, start
+        self._trends = trends
+        self._budget, self._max_trials = budget, max_trials
+        self.trials = self.pruned = self.carried = 0
+        self.started = self._yardstick = tuner.evaluate(start)
+        self.best_loss = self.started.loss
+        self._tried: list[Tried] = []
+        self._explored: list[tuple[Candidate, float]] = []
 
-    def may_go_on(self, best: Candidate) -> bool:
-        """Whether another trial leaves enough for the final fits of the best configuration."""
-        budget, train = self._budget, self._train
-        final = 2.0 * fit_seconds(best, train, size=self._window_rows)
-        return not self._at_limit() and budget.left_seconds > final
+    def explore(self, known: Sequence[SearchTrial], seed: int) -> None:
+        """Try what has served elsewhere or before, then what the sampler says, while time lasts."""
+        study = _study(seed)
+        old = usable(known, self._space, metric=self._tuner.folds[0].train.target.metric)
+        for candidate in self._begin_with([trial.candidate for trial in old], incumbents(old)):
+            if self._may_go_on():
+                self._try(candidate)
+        if not self._may_go_on():
+            return
+        today = [(self._space.bounded(one.candidate), self._ratio(one)) for one in self._tried]
+        carried = carried_over(old, today)
+        self.carried = len(carried)
+        for trial in carried:
+            study.add_trial(self._space.finished(trial.candidate, trial.ratio))
+        for candidate, ratio in today:
+            study.add_trial(self._space.finished(candidate, ratio))
+        while self._may_go_on():
+            trial = study.ask()
+            tried = self._try(self._space.suggested(trial))
+            study.tell(trial, _NONSENSE if tried is None else self._ratio(tried))
 
-    def _at_limit(self) -> bool:
-        return self._budget.used_seconds >= SEARCH_SHARE * self._budget.seconds
-
-    def evaluate(self, candidate: Candidate) -> _Tried:
-        """Fit a configuration as it is and score it."""
-        model = fit(
-            candidate,
-            self._train,
-            seed=self._seed,
-            budget=self._budget,
-            after_round=lambda _done, _loss: self._at_limit(),
+    def settle(self) -> Candidate:
+        """Blend the best of what was tried; the start, where that is not clearly better."""
+        self._explored = [(tried.candidate, self._ratio(tried)) for tried in self._tried]
+        if self._tuner.thin:
+            self._promote()
+        pool = [self.started, *self._best(POOL)]
+        for most in range(MEMBERS, 0, -1):
+            best = self._tuner.blend(pool, most=most)
+            if self._tuner.fits_in(best):
+                break
+        self.best_loss = best.loss
+        clearly = compare(self.started.all_losses, best.all_losses).z >= SWITCH_Z
+        return (
+            best.candidate
+            if clearly and best.metric_loss <= self.started.metric_loss
+            else self._start
         )
-        return self._tried(candidate, model)
 
-    def try_out(self, candidate: Candidate, trial: Any) -> _Tried | None:
-        """Fit a configuration with as many rounds as serve it; ``None`` if it was given up."""
-        watch = _Watch(trial, self._at_limit)
-        model = fit(
-            candidate,
-            self._train,
-            seed=self._seed,
-            budget=self._budget,
-            validation=self._validation if candidate.family == LIGHTGBM else None,
-            after_round=watch.after_round,
+    def finished(self, row: int) -> tuple[SearchTrial, ...]:
+        """Give the trials that were made, for the store."""
+        return tuple(
+            SearchTrial(
+                family=candidate.family,
+                params=dict(candidate.params),
+                ratio=ratio,
+                metric=self._tuner.folds[0].train.target.metric,
+                row=row,
+            )
+            for candidate, ratio in self._explored
         )
-        if watch.given_up:
-            return None
-        if isinstance(model, LightGBMModel):
-            model.keep(watch.best_round)
-            rounds = {**candidate.params, "rounds": watch.best_round}
-            candidate = replace(candidate, params=rounds)
-        tried = self._tried(candidate, model)
-        return tried if np.isfinite(tried.loss) else None
 
-    def _tried(self, candidate: Candidate, model: Model) -> _Tried:
-        rows = self._validation
-        raw = raw_scores(model, rows, self._budget)
-        losses = row_losses(rows.target.metric, rows.truth, raw)
-        return _Tried(candidate, losses, float(row_losses(self._metric, rows.truth, raw).mean()))
+    def _begin_with(self, known: list[Candidate], again: list[Candidate]) -> list[Candidate]:
+        """List the start and the best old ones, then what is new to this bot."""
+        space = self._space
+        queue = [space.bounded(part) for _, part in self._start.parts()]
+        new = [one for one in space.portfolio() if not _near(one, known)]
+        new.sort(key=lambda one: -promise(queue[0], one, self._trends))
+        for candidate in [*again, *new]:
+            if not _near(candidate, queue):
+                queue.append(candidate)
+        return queue
+
+    def _try(self, candidate: Candidate) -> Tried | None:
+        self.trials += 1
+        self._budget.add(TRIAL_SECONDS + self.trials * TRIAL_GROWTH_SECONDS)
+        rival = min([self.started, *self._whole()], key=self._ratio)
+        tried = self._tuner.try_out(candidate, rival)
+        if tried is not None:
+            self._tried.append(tried)
+            self.pruned += tried.given_up
+        return tried
+
+    def _promote(self) -> None:
+        """Try the best of those made on fewer rows on all of them."""
+        best = self._best(POOL)
+        self._tried = []
+        self._tuner.take_all_rows()
+        self.started = self._yardstick = self._tuner.evaluate(self._start)
+        for tried in best:
+            if self._may_go_on():
+                self._try(self._space.bounded(tried.candidate))
+
+    def _whole(self) -> list[Tried]:
+        """Those that were tried on all folds."""
+        folds = len(self._tuner.folds)
+        return [tried for tried in self._tried if len(tried.losses) == folds]
+
+    def _best(self, count: int) -> list[Tried]:
+        chosen: list[Tried] = []
+        for tried in sorted(self._whole(), key=self._ratio):
+            if not _near(tried.candidate, [one.candidate for one in chosen]):
+                chosen.append(tried)
+        return chosen[:count]
+
+    def _may_go_on(self) -> bool:
+        if self._max_trials is not None and self.trials >= self._max_trials:
+            return False
+        if self._tuner.thin:
+            return not self._tuner.at_limit()
+        seconds, allowed = 0.0, FINAL_SHARE * self._budget.seconds
+        for tried in self._best(MEMBERS):
+            more = self._tuner.final_seconds(tried.seconds)
+            if seconds and seconds + more > allowed:
+                break
+            seconds += more
+        return not self._tuner.at_limit(seconds)
+
+    def _ratio(self, tried: Tried) -> float:
+        return tried.ratio(self._yardstick)
 
 
-class _Watch:
-    """Follows the validation loss of one fit: best round, early stopping, pruning, deadline."""
-
-    def __init__(self, trial: Any, at_limit: Callable[[], bool]) -> None:
-        self._trial = trial
-        self._at_limit = at_limit
-        self._best_loss = float("inf")
-        self.best_round = 1
-        self.given_up = False
-
-    def after_round(self, done: int, loss: float) -> bool:
-        """Note a round; True stops the fit."""
-        if loss < self._best_loss:
-            self._best_loss, self.best_round = loss, done
-        if done % REPORT_ROUNDS == 0:
-            self._trial.report(self._best_loss, done)
-            self.given_up = self._trial.should_prune()
-        if self._at_limit():
-            self.given_up = True
-        return self.given_up or done - self.best_round >= PATIENCE_ROUNDS
+def _near(candidate: Candidate, others: Sequence[Candidate]) -> bool:
+    return any(distance(candidate, other) <= NEAR for other in others)
 
 
-def _study(start: Candidate, seed: int) -> Any:
-    """Make a study in memory that begins with both families' known configurations."""
+def _study(seed: int) -> Any:
     optuna = import_optuna()
-    study = optuna.create_study(
+    return optuna.create_study(
         direction="minimize",
         sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=8),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2 * REPORT_ROUNDS),
     )
-    other = LINEAR if start.family == LIGHTGBM else LIGHTGBM
-    for family, params in ((start.family, start.params), (other, DEFAULTS[other])):
-        study.enqueue_trial({"family": family, **_searched(family, params)})
-    return study
-
-
-def _searched(family: str, params: Mapping[str, float]) -> dict[str, float]:
-    """Bring a configuration into the space that is searched."""
-    if family == LINEAR:
-        return {"strength": _clipped(params["strength"], _STRENGTH)}
-    return {
-        "learning_rate": _clipped(params["learning_rate"], _RATE),
-        "num_leaves": int(_clipped(params["num_leaves"], _LEAVES)),
-        "min_data_in_leaf": int(_clipped(params["min_data_in_leaf"], _LEAF_ROWS)),
-        "lambda_l2": _clipped(params.get("lambda_l2", 0.0), _L2),
-        "feature_fraction": _clipped(params.get("feature_fraction", 1.0), (0.5, 1.0)),
-    }
-
-
-def _suggested(trial: Any, start: Candidate) -> Candidate:
-    """Ask for a configuration around the start: a third to thrice its values, within bounds."""
-    family = trial.suggest_categorical("family", [LIGHTGBM, LINEAR])
-    if family == LINEAR:
-        return Candidate(
-            LINEAR, {"strength": trial.suggest_float("strength", *_STRENGTH, log=True)}
-        )
-    known = start.params if start.family == LIGHTGBM else DEFAULTS[LIGHTGBM]
-    centre = _searched(LIGHTGBM, known)
-    rate = _around(centre["learning_rate"], _RATE)
-    leaves = _around(centre["num_leaves"], _LEAVES)
-    leaf_rows = _around(centre["min_data_in_leaf"], _LEAF_ROWS)
-    return Candidate(
-        LIGHTGBM,
-        {
-            "rounds": MAX_ROUNDS,
-            "learning_rate": trial.suggest_float("learning_rate", *rate, log=True),
-            "num_leaves": trial.suggest_int("num_leaves", *map(int, leaves), log=True),
-            "min_data_in_leaf": trial.suggest_int(
-                "min_data_in_leaf", *map(int, leaf_rows), log=True
-            ),
-            "lambda_l2": trial.suggest_float("lambda_l2", *_L2, log=True),
-            "feature_fraction": trial.suggest_float("feature_fraction", 0.5, 1.0),
-        },
-    )
-
-
-def _around(centre: float, bounds: tuple[float, float]) -> tuple[float, float]:
-    return max(bounds[0], centre / 3.0), min(bounds[1], centre * 3.0)
-
-
-def _clipped(value: float, bounds: tuple[float, float]) -> float:
-    return min(max(value, bounds[0]), bounds[1])
 
 
 def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+    return value if math.isfinite(value) else None

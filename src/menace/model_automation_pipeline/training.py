@@ -19,14 +19,13 @@ from menace.model_automation_pipeline.families import (
     Rows,
     default_candidate,
     encode_seconds,
-    fit,
     fit_seconds,
     raw_scores,
 )
 from menace.model_automation_pipeline.features import FeatureEncoder
+from menace.model_automation_pipeline.fitting import fit_within, made_affordable
 from menace.model_automation_pipeline.leave_one_out import affordable
 from menace.model_automation_pipeline.lightgbm_loader import import_lightgbm
-from menace.model_automation_pipeline.lightgbm_model import LightGBMModel
 from menace.model_automation_pipeline.package import (
     MANIFEST_FILE,
     Predictor,
@@ -41,11 +40,13 @@ from menace.records import Task
 from menace.self_improvement_policy.recipes import EITHER, HISTORY, RECENT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
 
-    from menace.records import BotConfig, Json
+    from menace.records import BotConfig, Json, SearchTrial
 
     FloatArray = npt.NDArray[np.float64]
 
@@ -57,6 +58,9 @@ MIN_UNSEEN_ROWS = 20
 
 HOLDOUT_SHARE = 0.2
 """Least share of a window that is held out, as long as it is below ``holdout_rows``."""
+
+OVERSPENT_SHARE = 1.05
+"""Share of the budget at which even the final fit ends, with fewer rounds."""
 
 JOB_SECONDS = 8e-3
 """Counted CPU-seconds of what a training does beside encoding, fitting and scoring."""
@@ -84,6 +88,10 @@ class TrainingJob:
         See :func:`~menace.model_automation_pipeline.promotion.gate`.
     max_trials
         The search ends after so many trials; the budget is then held against counted seconds.
+    trials
+        What earlier searches of the bot tried, oldest first: the search goes on from there.
+    trends
+        ROI trends of the bot's modules: what changes those that rise is tried first.
     counted_budget
         Hold the budget against counted instead of measured CPU-seconds: the run can be repeated.
     older
@@ -101,6 +109,8 @@ class TrainingJob:
     gate_z: float = 1.0
     max_trials: int | None = None
     counted_budget: bool = False
+    trials: tuple[SearchTrial, ...] = ()
+    trends: Mapping[str, float] = field(default_factory=dict)
     older: pd.DataFrame | None = None
     window_choice: str = RECENT
 
@@ -190,7 +200,7 @@ def _trained(job: TrainingJob) -> TrainingOutcome:
     found = training.search() if job.energy > 1 else None
     chosen = training.start if found is None else found.candidate
     judged = training.judge(chosen)
-    files = training.package(chosen, judged, found)
+    files = training.package(judged, found)
     variants = training.variants(chosen, judged)
     return TrainingOutcome(
         files=files,
@@ -246,7 +256,8 @@ class _Judgement:
     challenger_losses: FloatArray
     comparison: PairedComparison
     verdict: GateVerdict
-    rounds: int | None
+    chosen: Candidate
+    fitted: Candidate
 
 
 class _Training:
@@ -296,6 +307,10 @@ class _Training:
             target=self._target,
             seed=self._job.seed,
             budget=self._budget,
+            window_rows=len(self._window),
+            row=self._job.row,
+            known=self._job.trials,
+            trends=self._job.trends,
             max_trials=self._job.max_trials,
         )
 
@@ -303,7 +318,7 @@ class _Training:
         """Fit a configuration before the hold-out and compare it with the champion there."""
         encoder = self._encoder(self._earlier)
         train, test = self._rows(self._earlier, encoder), self._rows(self._newest, encoder)
-        model, rounds = self._fit_within_share(chosen, train)
+        affordable, model, fitted = self._fit_within_share(chosen, train)
         challenger = self._losses(model, test)
         if self._champion is None:
             champion = self._losses(ConstantModel.fit(train.truth, self._target), test)
@@ -321,13 +336,11 @@ class _Training:
             z=self._job.gate_z,
             first=self._champion is None,
         )
-        return _Judgement(champion, challenger, comparison, verdict, rounds)
+        return _Judgement(champion, challenger, comparison, verdict, affordable, fitted)
 
-    def package(
-        self, chosen: Candidate, judged: _Judgement, found: SearchResult | None
-    ) -> dict[str, bytes]:
+    def package(self, judged: _Judgement, found: SearchResult | None) -> dict[str, bytes]:
         """Fit a configuration on the whole window, with as many rounds as were judged."""
-        job, fitted = self._job, _as_judged(chosen, judged)
+        job, fitted = self._job, judged.fitted
         encoder = self._encoder(self._window)
         rows = self._whole = self._rows(self._window, encoder)
         self.reference_fit_seconds = fit_seconds(default_candidate(), rows)
@@ -335,7 +348,7 @@ class _Training:
         facts: Json = {
             "seed": job.seed,
             "energy": job.energy,
-            "best_iteration": judged.rounds,
+            "best_iteration": fitted.params.get("rounds"),
             "training": {
                 "first_row": job.row - len(job.window),
                 "last_row": job.row,
@@ -354,7 +367,7 @@ class _Training:
         if self.window_choice != RECENT:
             facts["training"]["window"] = self.window_choice
         return pack(
-            model=model, candidate=chosen, encoder=encoder, target=self._target, facts=facts
+            model=model, candidate=judged.chosen, encoder=encoder, target=self._target, facts=facts
         )
 
     def variants(self, chosen: Candidate, judged: _Judgement) -> dict[str, dict[str, bytes]]:
@@ -362,7 +375,7 @@ class _Training:
         if self._champion is None or self._whole is None or not judged.verdict.promote:
             return {}
         rows, budget = self._whole, self._budget
-        without = reverted(self.start, _as_judged(chosen, judged)) if chosen != self.start else {}
+        without = reverted(self.start, judged.fitted) if chosen != self.start else {}
         cheap = affordable(
             lambda module: fit_seconds(without[module], rows),
             list(without),
@@ -397,32 +410,43 @@ class _Training:
     def _losses_after_fit(self, train: pd.DataFrame, test: pd.DataFrame) -> FloatArray:
         """Fit the configuration to refit, within a quarter of what is left, and score it."""
         encoder, budget = self._encoder(train), self._budget
-        limit = budget.used_seconds + max(budget.left_seconds, 0.0) / 4
-        model = fit(
+        model, _ = fit_within(
             self.start,
             self._rows(train, encoder),
             seed=self._job.seed,
             budget=budget,
-            after_round=lambda _done, _loss: budget.used_seconds >= limit,
+            limit_seconds=budget.used_seconds + max(budget.left_seconds, 0.0) / 4,
         )
         return self._losses(model, self._rows(test, encoder))
 
     def _fit(self, candidate: Candidate, rows: Rows) -> Model:
-        return fit(candidate, rows, seed=self._job.seed, budget=self._budget)
-
-    def _fit_within_share(self, candidate: Candidate, rows: Rows) -> tuple[Model, int | None]:
-        """Fit within what is left, keeping enough for the final fit, which is of more rows."""
-        budget = self._budget
-        share = len(rows) / (len(rows) + len(self._window))
-        limit = budget.used_seconds + share * max(budget.left_seconds, 0.0)
-        model = fit(
+        """Fit as long as it takes, up to the edge of what the budget may be overspent by."""
+        model, _ = fit_within(
             candidate,
             rows,
             seed=self._job.seed,
-            budget=budget,
-            after_round=lambda _done, _loss: budget.used_seconds >= limit,
+            budget=self._budget,
+            limit_seconds=OVERSPENT_SHARE * self._budget.seconds,
         )
-        return model, model.rounds if isinstance(model, LightGBMModel) else None
+        return model
+
+    def _fit_within_share(
+        self, candidate: Candidate, rows: Rows
+    ) -> tuple[Candidate, Model, Candidate]:
+        """Fit within what is left, keeping enough for the final fit, which is of more rows.
+
+        A blend that would take longer loses members, for good: the first of what is returned.
+        """
+        budget = self._budget
+        share = len(rows) / (len(rows) + len(self._window))
+        allowed = share * max(budget.left_seconds, 0.0)
+        if candidate.members:
+            candidate = made_affordable(candidate, rows, allowed)
+        limit = budget.used_seconds + allowed
+        fitted = fit_within(
+            candidate, rows, seed=self._job.seed, budget=budget, limit_seconds=limit
+        )
+        return candidate, *fitted
 
     def _encoder(self, frame: pd.DataFrame) -> FeatureEncoder:
         bot = self._job.bot
@@ -438,17 +462,10 @@ class _Training:
         return row_losses(rows.target.metric, rows.truth, raw)
 
 
-def _as_judged(chosen: Candidate, judged: _Judgement) -> Candidate:
-    """Give a configuration the rounds with which it was judged."""
-    if judged.rounds is None:
-        return chosen
-    return replace(chosen, params={**chosen.params, "rounds": judged.rounds})
-
-
 def _import_libraries(job: TrainingJob) -> None:
     """Import what this job will need, before its CPU time is counted."""
     import_lightgbm()
-    linear = job.champion is not None and "model.skops" in job.champion
+    linear = any(name.endswith("model.skops") for name in job.champion or ())
     if job.energy > 1:
         import_optuna()
     if job.energy > 1 or linear:
