@@ -273,7 +273,7 @@ def test_each_cycle_is_marked_with_its_outcome_and_why_it_was_run() -> None:
         assert f"{expected} {outcome.replace('_', ' ')}" in loss.said("text")
     told = " ".join(loss.said("title"))
     assert "week 9: promoted v2" in told
-    assert "Why: run: policy: the debt outweighs a cycle (debt $9.50; cycle cost $0.25" in told
+    assert "Why: run: policy: the debt outweighs a cycle (debt $9.50; a cycle costs $0.25" in told
 
 
 def test_failed_cycles_get_a_lane_only_where_there_are_some() -> None:
@@ -351,7 +351,7 @@ def test_the_last_decisions_are_listed_newest_first_with_their_inputs_and_result
     said = read(make_report()).said
     table = said[said.index("The last decisions") :]
     assert table.index("week 99") < table.index("week 98") < table.index("week 89")
-    assert "debt $89.50; cycle cost $0.25; age 9 ticks" in table
+    assert "debt $89.50; a cycle costs $0.25; age 9 ticks" in table
     assert "week 50" not in table
 
 

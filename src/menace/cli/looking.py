@@ -38,6 +38,15 @@ _STATUS_COLUMNS = (
     Column("state"),
 )
 
+_CHOICE_COLUMNS = (
+    Column("alternative"),
+    Column("gain", 2),
+    Column("error", 3),
+    Column("cost", 1),
+    Column("net"),
+    Column("", 4),
+)
+
 _HISTORY_COLUMNS = (
     Column("cycle"),
     Column("began (UTC)", 2),
@@ -89,7 +98,7 @@ def status(*bots: str, output: Output = Output()) -> None:
 
 @app.command
 def why(bot: str, /, *, output: Output = Output()) -> None:
-    """Explain the last decision: what was known, what it was worth, who answered.
+    """Explain the last decision: what could be done, what it was worth, who answered.
 
     Parameters
     ----------
@@ -301,6 +310,9 @@ def _explain(
 ) -> None:
     inputs = decision.inputs
     answer = "run a cycle" if decision.run else "wait"
+    back = inputs.get("roll_back")
+    if back:
+        answer = f"go back from version {back['from']} to version {back['to']}"
     at = when(decision.at).replace("T", " ").replace("Z", " UTC")
     line(out, f"{bot.name}: {answer}", style="bold")
     line(out, f"because {reason_text(decision.reason, inputs, run=decision.run)} ({at})", wrap=True)
@@ -310,10 +322,23 @@ def _explain(
         line(out, f"finding: {issue_text(issue)}", style="yellow", wrap=True)
     if cycle is not None:
         line(out, f"last cycle: {cycle_text(cycle)}", wrap=True)
+    _show_alternatives(out, inputs)
     figures = [(name, value) for name, value in _figures(decision) if value is not None]
     if figures:
         line(out, "\nwhat was known", style="bold")
         pairs(out, figures)
+
+
+def _show_alternatives(out: Console, inputs: Mapping[str, Any]) -> None:
+    from menace.report.alternatives import best_text, choice_rows
+
+    rows = choice_rows(inputs)
+    if not rows:
+        return
+    judged = inputs["alternatives"]
+    line(out, f"\nwhat could be done (over {judged['horizon_ticks']:.3g} ticks)", style="bold")
+    table(out, _CHOICE_COLUMNS, rows)
+    line(out, f"judged best: {best_text(judged)}", wrap=True)
 
 
 def _figures(decision: Decision) -> list[tuple[str, Any]]:

@@ -15,6 +15,8 @@ _REASONS = {
     "nothing new since the last cycle": (
         "too few new labelled rows have come in since the last cycle to make a tick"
     ),
+    "roll back": "an archived model leads clearly on the same rows, and going back costs nothing",
+    "nothing new since the rollback": "no new rows have come in since the rollback",
     "failed": "the bot could not be looked at",
     "cycle failed": "the cycle failed",
 }

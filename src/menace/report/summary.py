@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from menace.report.svg import Markup, escape, join, tag
 from menace.report.wording import (
+    answer_text,
     counted,
     cycle_text,
     input_phrases,
@@ -221,7 +222,7 @@ def _decision_row(timeline: Timeline, decision: DecisionPoint) -> Markup:
                 escape("; ".join(rest)),
             )
         )
-    answer = "run" if decision.run else "skip"
+    answer = answer_text(decision)
     came = "; ".join(cycle_text(cycle) for cycle in timeline.cycles.get(decision.tick, []))
     label = timeline.report.ticks[decision.tick].label
     return _row(

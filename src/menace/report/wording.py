@@ -190,12 +190,33 @@ def input_phrases(inputs: Mapping[str, object], prefix: str = "") -> list[str]:
     """
     phrases: list[str] = []
     for key, value in inputs.items():
+        if not prefix and key in _SPOKEN:
+            phrases.append(_spoken(key, value))
+            continue
         name = f"{prefix} {key}".strip()
         if isinstance(value, Mapping):
             phrases.extend(input_phrases(value, name))
         else:
             phrases.append(_phrase(name, value))
     return phrases
+
+
+_SPOKEN = {
+    "cycle_cost_usd": "a cycle costs",
+    "policy_score": "a cycle is worth",
+    "roi_ema": "cycles have returned",
+    "short_term_roi": "the last ones",
+}
+"""What inputs of the loop's own decisions are called where people read them."""
+
+
+def _spoken(key: str, value: object) -> str:
+    name = _SPOKEN[key]
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return f"{name} {UNKNOWN}"
+    if key.endswith("_usd"):
+        return f"{name} {usd(value)}"
+    return f"{name} {quantity(value, signed=True)} of its cost"
 
 
 def _phrase(name: str, value: object) -> str:
@@ -245,8 +266,13 @@ def cycle_text(cycle: CyclePoint) -> str:
     return ", ".join(parts)
 
 
+def answer_text(decision: DecisionPoint) -> str:
+    """Say what was done: run, skip, or roll back."""
+    return "run" if decision.run else "roll back" if decision.reason == "roll back" else "skip"
+
+
 def decision_text(decision: DecisionPoint, *, inputs: int = 4) -> str:
     """Say what was decided and why, with the first ``inputs`` inputs."""
     told = "; ".join(input_phrases(decision.inputs)[:inputs])
-    answer = "run" if decision.run else "skip"
+    answer = answer_text(decision)
     return f"{answer}: {decision.reason}" + (f" ({told})" if told else "")

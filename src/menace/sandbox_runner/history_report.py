@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from menace.report import CyclePoint, DecisionPoint, ModuleRow, Report, TickPoint, VersionSpan
+from menace.report.alternatives import best_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,4 +129,7 @@ def _telling(decision: Decision) -> dict[str, object]:
         name: decision.inputs[name] for name in _TELLING if decision.inputs.get(name) is not None
     }
     issues = decision.inputs.get("issues") or []
+    judged = decision.inputs.get("alternatives")
+    if judged:
+        known = {"judged_best": best_text(judged), **known}
     return {**known, "issues": ", ".join(issue["kind"] for issue in issues) or "none"}

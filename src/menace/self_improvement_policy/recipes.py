@@ -59,7 +59,7 @@ class AlternativesPrior:
     window_memory: float = 0.8
     least_window_error: float = 0.03
     tick_noise: float = 0.2
-    taught_cycles: float = 4.0
+    taught_cycles: float = 10.0
     search_improvement: float = 0.02
     search_weight: float = 3.0
     search_memory: float = 0.7
