@@ -28,7 +28,7 @@ MOST_MEMBERS = 8
 """Members that a package may have; a search makes fewer."""
 
 
-NEARLY = 1.05
+NEARLY = 1.1
 """Models whose losses are no farther apart than this factor count as equally good."""
 
 

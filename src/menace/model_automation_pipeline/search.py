@@ -42,6 +42,9 @@ MEMBERS = 4
 POOL = 16
 """So many of the best are considered for the blend."""
 
+DIFFERENT = 0.5
+"""Least distance between those that are considered: alike, they would average nothing out."""
+
 SWITCH_Z = 1.0
 """What was found replaces the start only with so many standard errors of gain on the validation
 rows, and only if it is no worse in the bot's metric: the best of many trials owes part of its lead
@@ -322,7 +325,7 @@ class _Run:
     def _best(self, count: int) -> list[Tried]:
         chosen: list[Tried] = []
         for tried in sorted(self._whole(), key=self._ratio):
-            if not _near(tried.candidate, [one.candidate for one in chosen]):
+            if not _near(tried.candidate, [one.candidate for one in chosen], DIFFERENT):
                 chosen.append(tried)
         return chosen[:count]
 
@@ -343,8 +346,8 @@ class _Run:
         return tried.ratio(self._yardstick)
 
 
-def _near(candidate: Candidate, others: Sequence[Candidate]) -> bool:
-    return any(distance(candidate, other) <= NEAR for other in others)
+def _near(candidate: Candidate, others: Sequence[Candidate], limit: float = NEAR) -> bool:
+    return any(distance(candidate, other) <= limit for other in others)
 
 
 def _study(seed: int) -> Any:

@@ -47,7 +47,9 @@ THIN_SHARE = 0.4
 """Share of the budget that trials on fewer rows may take."""
 
 GIVE_UP = 2.0
-"""A fit that has taken so many times as long as its rival's, and is not better yet, is given up."""
+GIVE_UP_SHARE = 0.03
+"""A fit that has taken so many times as long as its rival's, and this share of the budget, and is
+not better yet, is given up."""
 
 NO_MATCH = 1.03
 """A configuration whose loss on the newest fold is so many times its rival's is not tried on older
@@ -205,7 +207,8 @@ class Tuner:
         newest_seconds, given_up = 0.0, False
         for fold, rivals in zip(self.folds, rival.losses, strict=False):
             begun = self._budget.used_seconds
-            watch = _Watch(candidate, rival.seconds, float(rivals.mean()))
+            patience = max(GIVE_UP * rival.seconds, GIVE_UP_SHARE * self._budget.seconds)
+            watch = _Watch(candidate, patience, float(rivals.mean()))
             model = self._fit_watched(candidate, fold, watch)
             seconds = self._budget.used_seconds - begun
             if isinstance(model, LightGBMModel):
@@ -283,8 +286,8 @@ class Tuner:
 class _Watch:
     """Follows the validation loss of one fit."""
 
-    def __init__(self, candidate: Candidate, rival_seconds: float, rival_loss: float) -> None:
-        self._rival_seconds, self._rival_loss = rival_seconds, rival_loss
+    def __init__(self, candidate: Candidate, most_seconds: float, rival_loss: float) -> None:
+        self._most_seconds, self._rival_loss = most_seconds, rival_loss
         # A slow learner's loss may stand still for longer.
         self._patience = min(max(20, round(2.5 / candidate.params.get("learning_rate", 0.1))), 100)
         self._best_loss = float("inf")
@@ -295,7 +298,7 @@ class _Watch:
         """Note a round; True if more of them are not worth their time."""
         if loss < self._best_loss:
             self._best_loss, self.best_round = loss, done
-        if done % REPORT_ROUNDS == 0 and spent_seconds > GIVE_UP * self._rival_seconds:
+        if done % REPORT_ROUNDS == 0 and spent_seconds > self._most_seconds:
             self.given_up = self._best_loss > self._rival_loss
         return self.given_up or done - self.best_round >= self._patience
 
