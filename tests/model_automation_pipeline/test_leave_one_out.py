@@ -24,6 +24,8 @@ from menace.records import Cycle, LedgerEntry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from menace.interfaces import Services
+    from menace.model_automation_pipeline.training import TrainingJob, TrainingOutcome
     from menace.workspace import Workspace
     from support import DriftingStream
 
@@ -145,3 +147,23 @@ def test_a_search_leaves_variants_of_the_configuration_that_it_promoted(
     assert metrics["variants"].keys() <= set(metrics["modules"])
     for artifact, sha256 in metrics["variants"].values():
         assert workspace.services.artifacts.get(artifact, sha256)
+
+
+def test_a_search_is_told_the_trends_of_the_bots_modules_and_a_refit_is_not(
+    settled: tuple[Workspace, Cycle, LedgerEntry],
+) -> None:
+    workspace, _, _ = settled
+    jobs = []
+
+    class Watching(ModelAutomationPipeline):
+        def _train(self, services: Services, job: TrainingJob) -> TrainingOutcome:
+            jobs.append(job)
+            return super()._train(services, dataclasses.replace(job, energy=1))
+
+    log = workspace.engine("alpha").module_log
+    log.log_cycle(90, 0.5, ["params:trees"])
+    log.log_cycle(91, 1.0, ["params:trees"])
+    pipeline = Watching(workspace.services)
+    for energy in (1, 5):
+        pipeline.improve("alpha", energy)
+    assert [job.trends for job in jobs] == [{}, {"params:trees": 1.0}]

@@ -280,7 +280,18 @@ class WindowPipeline(ABC):
             seed=training_seed(bot.seed, row),
             gate_z=services.settings.gate_z,
             counted_budget=services.settings.meter == "counted",
+            trends=_trends(services, bot.name) if energy > 1 else {},
         )
+
+
+def _trends(services: Services, bot: str) -> dict[str, float]:
+    """Read which of the bot's modules pay more, or less, than they did."""
+    from menace.accounting.module_roi_log import ModuleRoiLog, module_log_path
+
+    if services.state_folder is None:
+        return {}
+    log = ModuleRoiLog(module_log_path(services.state_folder, bot))
+    return {module: trend for module, trend in log.trends().items() if trend is not None}
 
 
 class _Read(NamedTuple):
