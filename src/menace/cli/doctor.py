@@ -92,6 +92,7 @@ def _source_finding(workspace: Workspace, bot: BotConfig) -> dict[str, Any]:
     if bot.source is None:
         return _finding(check, True, "reports outcomes only")
     try:
+        workspace.pipeline(bot.name)
         loop = workspace.store.snapshot(bot.name).loop
         rows = workspace.services.rows_of(bot)
         batch = rows.read_new(loop.position, max_rows=1, last_at=loop.last_row_at)

@@ -22,6 +22,7 @@ from menace.model_automation_pipeline.user_code import (
     losses_of,
     named_predictions,
 )
+from menace.records import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from menace.model_automation_pipeline.user_code import UserCode
-    from menace.records import BotConfig, Json, Metric
+    from menace.records import BotConfig, Json
 
     FloatArray = npt.NDArray[np.float64]
 
@@ -105,7 +106,10 @@ class UserModel:
         """
         if self.built_in is not None:
             return self.built_in.predict(rows)
-        return named_predictions(self.predicted(rows).values, self.bot.metric)
+        # The bot's own is not fixed before its window has enough rows; the model's is.
+        made_for = self.manifest.get("metric")
+        metric = Metric(made_for) if made_for is not None else self.bot.metric
+        return named_predictions(self.predicted(rows).values, metric)
 
     def score(
         self, rows: pd.DataFrame, *, metric: Metric | None
