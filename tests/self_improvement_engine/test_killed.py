@@ -26,13 +26,40 @@ KILLS = range(1, 62)
 """Changes that an undisturbed run commits, and so the moments at which one can be killed."""
 
 
+ROLLBACK_KILLS = range(12)
+"""The changes around the one that lets an archived model serve again."""
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("killed")
     stream = DriftingStream(folder / "stream.csv", seed=4, drift_every=150)
     stream.grow(400)
+    assert lived(folder, stream, "cycles") == len(KILLS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rollbacks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("rollbacks")
+    stream = DriftingStream(folder / "stream.csv", seed=4)
+    stream.grow(300, turned=False)
+    stream.grow(500, turned=True)
+    stream.grow(700, turned=False)
+    assert lived(folder, stream, "rollback") == len(ROLLBACK_KILLS)
+    return folder
+
+
+def lived(folder: Path, stream: DriftingStream, scenario: str) -> int:
+    """Live through a scenario once, and once for each kill; returns how many kills there were."""
     done = subprocess.run(
-        [sys.executable, Path(__file__).with_name("killed_loop.py"), folder, stream.path],
+        [
+            sys.executable,
+            Path(__file__).with_name("killed_loop.py"),
+            folder,
+            stream.path,
+            scenario,
+        ],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -40,8 +67,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=600,
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) == len(KILLS)
-    return folder
+    return int(done.stdout)
 
 
 def books(folder: Path) -> dict[str, Any]:
@@ -105,3 +131,13 @@ def test_the_undisturbed_run_did_something(runs: Path) -> None:
     assert {"promoted"} <= {outcome for _, _, outcome, _, _ in whole["cycles"]}
     assert len(whole["ledger"]) >= 3
     assert any(postings for _, postings in whole["capital"])
+
+
+@pytest.mark.parametrize("kill_at", ROLLBACK_KILLS)
+def test_a_rollback_that_was_killed_is_done_once(rollbacks: Path, kill_at: int) -> None:
+    resumed = rollbacks / f"killed-{kill_at}-resumed"
+    assert books(resumed) == books(rollbacks / "whole")
+    with Workspace(resumed) as workspace:
+        assert workspace.store.snapshot("alpha").champion_version == 1
+        topics = [event.topic for event in workspace.store.pending_events(limit=10_000)]
+        assert topics.count("model.rolled_back") == 1
