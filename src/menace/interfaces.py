@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ModelVersion,
         Outcome,
         Scaling,
+        SearchTrial,
         SourcePosition,
         Tick,
     )
@@ -142,7 +143,31 @@ class ScalingRecords(Protocol):
         ...
 
 
-class Store(CapitalBooks, ScalingRecords, Protocol):
+class SearchTrials(Protocol):
+    """The part of a store that remembers what searches have tried.
+
+    Transactions, errors and threads are those of :class:`Store`.
+    """
+
+    def add_trials(
+        self, bot: str, trials: Sequence[SearchTrial], *, cycle_id: int | None = None
+    ) -> int:
+        """Append a search's trials, in their order; returns how many were added.
+
+        With a ``cycle_id``, nothing is added if the cycle has trials already, so that a resumed
+        cycle does not add them twice. Of each bot at least the newest 400 are kept.
+        """
+        ...
+
+    def trials(self, bot: str, *, last: int, without_cycle: int | None = None) -> list[SearchTrial]:
+        """Read the ``last`` trials, oldest first, leaving out those of ``without_cycle``.
+
+        A cycle that is resumed must not see its own, or it would make another model.
+        """
+        ...
+
+
+class Store(CapitalBooks, ScalingRecords, SearchTrials, Protocol):
     """Keeps everything that must not be lost.
 
     Every method is one transaction: when it returns, its effect is durable and visible to other

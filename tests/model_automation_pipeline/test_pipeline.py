@@ -437,3 +437,28 @@ def test_a_name_that_the_package_does_not_have_is_refused() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         assert package.Nothing
+
+
+def test_a_search_goes_on_from_the_last_one_and_a_resumed_cycle_from_where_it_began(
+    workspace: Workspace,
+) -> None:
+    store = workspace.store
+    pipeline = ModelAutomationPipeline(workspace.services, max_trials=12)
+    cycle = store.open_cycle("alpha", energy=3, row=350, at=0.0, decision_id=None, details={})
+    first = pipeline.improve("alpha", 3, cycle_id=cycle.cycle_id)
+    kept = store.trials("alpha", last=100)
+    assert len(kept) == 12
+    assert {trial.cycle_id for trial in kept} == {cycle.cycle_id}
+    assert {trial.row for trial in kept} == {350}
+
+    resumed = pipeline.improve("alpha", 3, cycle_id=cycle.cycle_id)
+    assert resumed.metrics["search"] == first.metrics["search"]
+    assert resumed.package == first.package
+    assert store.trials("alpha", last=100) == kept
+
+    later = pipeline.improve("alpha", 3)
+    assert first.metrics["search"]["carried"] == 0
+    assert later.metrics["search"]["carried"] > 0
+    assert len(store.trials("alpha", last=100)) == 24
+    pipeline.improve("alpha", 1)
+    assert len(store.trials("alpha", last=100)) == 24

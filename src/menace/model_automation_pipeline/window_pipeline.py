@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MIN_ENERGY, MAX_ENERGY = 1, 100
+MOST_TRIALS = 200
+"""Trials of earlier searches that a search is told of: the newest so many."""
+
 MIN_ROWS = 20
 REMEDY = "menace bot add NAME --source FILE --target COLUMN"
 
@@ -167,6 +170,9 @@ class WindowPipeline(ABC):
         job = self._job(services, bot, snapshot, read.window, energy)
         if read.older is not None:
             job = replace(job, older=read.older, window_choice=window)
+        if energy > MIN_ENERGY:
+            known = services.store.trials(bot_name, last=MOST_TRIALS, without_cycle=cycle_id)
+            job = replace(job, trials=tuple(known))
         return _stored(services, job, self._train(services, job), cycle_id)
 
     @abstractmethod
@@ -353,6 +359,8 @@ def _stored(
         module: services.artifacts.put(bot.name, files)
         for module, files in outcome.variants.items()
     }
+    if outcome.search is not None:
+        store.add_trials(bot.name, outcome.search.finished, cycle_id=cycle_id)
     model = store.add_model(
         bot.name,
         sha256=sha256,

@@ -283,6 +283,20 @@ approvals = _table(
     ),
 )
 
+trials = _table(
+    "trials",
+    Column("trial_id", BIG, primary_key=True),
+    _bot_id(),
+    Column("cycle_id", BIG, ForeignKey("cycles.cycle_id")),
+    Column("row", BIG, nullable=False),
+    Column("family", Text, nullable=False),
+    Column("params", Text, nullable=False),
+    Column("ratio", REAL, nullable=False),
+    Column("metric", Text, nullable=False),
+    Index("trials_by_bot", "bot_id", "trial_id"),
+    Index("trials_by_cycle", "cycle_id"),
+)
+
 leases = _table(
     "leases",
     _bot_id(primary_key=True, autoincrement=False),

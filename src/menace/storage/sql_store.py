@@ -18,6 +18,7 @@ from menace.storage.documents import (
 )
 from menace.storage.observations import check_last
 from menace.storage.scaling import SQLScalingRecords
+from menace.storage.trials import SQLSearchTrials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +97,7 @@ class Database(Protocol):
         ...
 
 
-class SQLStore(SQLCapitalBooks, SQLScalingRecords):
+class SQLStore(SQLCapitalBooks, SQLScalingRecords, SQLSearchTrials):
     """The :class:`menace.interfaces.Store` on a SQL database.
 
     Opened by :func:`menace.storage.registry.open_store`.
