@@ -77,7 +77,7 @@ def error_table(
     stream = read_stream(spec, folder)
     if shuffle_seed is not None:
         stream = stream.shuffled(shuffle_seed)
-    path = cache / f"{_key(spec, folder, shuffle_seed)}.npz"
+    path = cache / f"{table_key(spec, folder, shuffle_seed)}.npz"
     started(stream.batches - FIRST_MODEL)
     wrong, done = _restored(path, stream)
     fitted(done - FIRST_MODEL)
@@ -112,7 +112,8 @@ def _fit(stream: Stream, model: int) -> NDArray[np.bool_]:
     return wrong
 
 
-def _key(spec: StreamSpec, folder: Path, shuffle_seed: int | None) -> str:
+def table_key(spec: StreamSpec, folder: Path, shuffle_seed: int | None) -> str:
+    """Hash all that the table of a stream depends on: content, spec, model, versions."""
     with (folder / spec.file).open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
     rest = {

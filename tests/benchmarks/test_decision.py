@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from benchmarks.decision import retrainopt_peer, table_cache
+from benchmarks.decision import retrainopt_peer, table_cache, whole_system
 from benchmarks.decision.__main__ import main
 from benchmarks.decision.calendars import every
 from benchmarks.decision.error_table import FIRST_MODEL, ErrorTable, first_scored
@@ -21,10 +21,13 @@ from benchmarks.decision.spec import read_spec
 from benchmarks.decision.stream import read_stream
 from benchmarks.decision.table_cache import error_table
 
+from menace.blending import StreamBlend
 from menace.errors import ConfigError, DataError
+from menace.model_automation_pipeline.blend_member import train_member
 from menace.sandbox_runner import hindsight
 
 if TYPE_CHECKING:
+    from benchmarks.decision.stream import Stream
     from numpy.typing import NDArray
 
 ROWS = 30
@@ -297,11 +300,57 @@ def test_the_command_writes_every_policy_and_repeats_itself(folder: Path, tmp_pa
         assert cell["cost"] >= cell["hindsight"] - 1e-9
     ratios = [cell["cost"] / cell["hindsight"] for cell in same["cells"] if cell["policy"] == "ddm"]
     assert math.isclose(same["mean"]["ddm"], sum(ratios) / 4)
-    assert once["whole_system"] is None
+    whole = once["whole_system"]
+    assert {"menace", "never", "always", "rent_or_buy"} <= set(whole["mean"])
+    for cell in whole["cells"]:
+        paid = cell["fit_in_reference_fits"] + cell["follow_in_reference_fits"]
+        assert math.isclose(cell["cost"], cell["error"] + cell["c"] * paid)
+        assert cell["cycles"] >= 0
+    peers = [cell for cell in whole["cells"] if cell["policy"] == "every_5"]
+    own = [cell for cell in same["cells"] if cell["policy"] == "every_5"]
+    assert [cell["cost"] for cell in peers] == [cell["cost"] for cell in own]
+    assert set(once["control_whole_system"]["mean"]) == set(whole["mean"])
+    assert twice["whole_system"] == whole  # what was measured is kept, not measured again
     assert once["environment"]["seed"] == 0
     assert set(once["control"]["mean_over_never"]) == set(POLICIES)
     for part in ("same_models", "variants"):
         assert once[part] == twice[part]
+
+
+def test_the_whole_system_decides_without_the_future(folder: Path) -> None:
+    (spec,) = read_spec(folder / "spec.toml")
+    stream = read_stream(spec, folder)
+    cut = stream.batches - 3
+    turned = dataclasses.replace(stream, labels=stream.labels.copy())
+    turned.labels[cut * stream.batch_rows :] = 1 - turned.labels[cut * stream.batch_rows :]
+
+    def served(one: Stream) -> list[NDArray[np.float64]]:
+        blend = StreamBlend(*whole_system.batches_of(one, first=8), classes=2, train=train_member)
+        rows, labels = whole_system.batches_of(one)
+        odds = []
+        for batch in range(8, cut + 1):
+            odds.append(blend.predict(rows[batch]))
+            blend.learn(labels[batch])
+            if batch % 2:
+                blend.refit()
+        return odds
+
+    for now, then in zip(served(stream), served(turned), strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_the_whole_system_pays_more_where_cycles_cost_less(folder: Path, table: ErrorTable) -> None:
+    (spec,) = read_spec(folder / "spec.toml")
+    stream = read_stream(spec, folder)
+    cheap, dear = whole_system.play_whole(
+        stream, table, whole_system.SYSTEMS["menace"], costs=(1e-6, 100.0)
+    )
+    assert cheap.cycles == stream.batches - 1 - table.first
+    assert dear.cycles == 0
+    assert cheap.fit_seconds > 0
+    assert dear.fit_seconds == 0
+    assert dear.follow_seconds > 0
+    assert dear.reference_seconds > 0
 
 
 def test_without_the_peer_package_the_command_names_what_to_install(

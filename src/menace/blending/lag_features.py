@@ -106,9 +106,9 @@ class LagFeatures:
     def encode(self, rows: FloatArray) -> FloatArray:
         """Features of the rows that come next, shape ``(rows, width)``."""
         numbers = self._filled(rows)
-        series = np.vstack([self._before, numbers])
-        if not len(self._before):
-            series = np.vstack([numbers[:1], numbers])
+        # Nothing comes before the very first row but itself.
+        before = self._before if len(self._before) else numbers[:1]
+        series = np.vstack([before, numbers])
         start = len(series) - len(numbers)
         sums = np.vstack([np.zeros(series.shape[1]), np.cumsum(series, axis=0)])
         at = np.arange(start, len(series))
@@ -118,7 +118,9 @@ class LagFeatures:
 
     def move_on(self, rows: FloatArray) -> None:
         """Remember the rows: the next ones come after them."""
-        self._before = np.vstack([self._before, self._filled(rows[-self._span :])])[-self._span :]
+        before = self._before if len(self._before) else self._filled(rows[:1])
+        newest = self._filled(rows[-self._span :])
+        self._before = np.vstack([before, newest])[-self._span :]
 
     def _filled(self, rows: FloatArray) -> FloatArray:
         numbers = rows[:, self._columns]

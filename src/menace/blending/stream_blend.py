@@ -81,6 +81,9 @@ class StreamBlend:
         The foundation.
     refreshed
         The member that :meth:`refit` trains anew.
+    replay
+        Whether to live through the history with models of its time, so that weights are learned
+        and an archive is there when service begins; otherwise members are trained once, at its end.
     after_training
         Called after each training, for progress.
 
@@ -99,6 +102,7 @@ class StreamBlend:
         train: Trainer,
         recipes: Sequence[Recipe] = FOUNDATION,
         refreshed: Recipe = REFRESHED,
+        replay: bool = True,
         after_training: Callable[[], None] = lambda: None,
     ) -> None:
         if len(history) < 3:
@@ -121,7 +125,7 @@ class StreamBlend:
         self._archive: list[Scorer] = []
         self._small: list[Scorer] = []
         self._served: _Served | None = None
-        self._replay(history, truth)
+        self._live_through(history, truth, train_within=replay)
 
     def predict(self, rows: FloatArray) -> FloatArray:
         """Predict the next batch.
@@ -172,8 +176,9 @@ class StreamBlend:
         self._small.append(self._trained(self._refreshed))
         del self._small[:-AVERAGED]
 
-    def _replay(self, history: Sequence[FloatArray], truth: Sequence[IntArray]) -> None:
-        """Live through the history, so that weights are learned when service begins."""
+    def _live_through(
+        self, history: Sequence[FloatArray], truth: Sequence[IntArray], *, train_within: bool
+    ) -> None:
         last = len(history) - 1
         for number, (rows, labels) in enumerate(zip(history, truth, strict=True)):
             if self._members:
@@ -181,8 +186,8 @@ class StreamBlend:
                 self.learn(labels)
             else:
                 self._remember(self._encoded(rows), labels)
-            due = (last - number) % STRIDE == 0 and number >= min(FIRST_TRAINING, last)
-            if due:
+            stride_ends = train_within and (last - number) % STRIDE == 0
+            if number == last or (stride_ends and number >= FIRST_TRAINING):
                 self._train_all()
         # Only the newest batches are ever trained on again.
         del self._batches[: -max(1, self._refreshed.batches or 1)]
