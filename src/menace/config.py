@@ -54,7 +54,7 @@ class LoopSettings:
         A cycle that learns from all history uses so many rows at most, sampled evenly from what is
         older than the window; 0 never learns from more than the window.
     search_energy
-        Energy of a search that nobody asked for, where one is judged best; below 2 there is none.
+        Energy of a search that the loop may run by itself where one is judged best; below 2, none.
     gate_z
         Rejection needs so many standard errors of evidence against the challenger.
     workers
@@ -69,7 +69,7 @@ class LoopSettings:
     archive_models: int = 12
     issue_severity: float = 0.9
     max_history_rows: int = 20_000
-    search_energy: int = 5
+    search_energy: int = 0
     gate_z: float = 1.0
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     meter: str = "measured"
