@@ -13,9 +13,11 @@ from benchmarks import (
     autoscaling,
     decision_latency,
     demo_prices,
+    dqn_update,
     footprint,
     source_tick,
     store_outcomes,
+    synergy_learning,
 )
 
 
@@ -56,6 +58,21 @@ def test_autoscaling_reports_every_day_and_decider(capsys: pytest.CaptureFixture
     figures = printed(capsys)
     assert len(figures["rows"]) == 12
     assert figures["met"]
+
+
+def test_dqn_update_reports_our_own_and_names_what_is_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dqn_update.main(["--updates", "2", "--rounds", "1", "--json"])
+    figures = printed(capsys)
+    assert {row["name"] for row in figures["rows"]} >= {"menace"}
+    assert len(figures["rows"]) + len(figures["missing"]) == 4
+
+
+def test_synergy_learning_reports_every_learner(capsys: pytest.CaptureFixture[str]) -> None:
+    synergy_learning.main(["--seeds", "1", "--gammas", "0", "--json"])
+    manual, network = printed(capsys)["rows"]
+    assert [len(row["found"]) for row in (manual, network)] == [4, 4]
 
 
 def test_store_outcomes_reports_both_sides(capsys: pytest.CaptureFixture[str]) -> None:
