@@ -84,6 +84,26 @@ def test_why_speaks_of_the_last_decision_and_its_cycle(
     assert document["last_cycle"]["cycle_id"] >= 1
 
 
+def test_why_lists_what_could_be_done_and_what_was_judged_best(
+    menace: Menace, cared: DriftingStream
+) -> None:
+    cared.grow(100)
+    assert menace("run", "--once").code == 0
+    judged = menace("why", "alpha", "--json").document["inputs"]["alternatives"]
+    rows = {row["kind"]: row for row in judged["rows"]}
+    assert {"wait", "refit recent", "search"} <= rows.keys()
+    for row in rows.values():
+        assert row["net_usd"] == pytest.approx(row["gain_usd"] - row["cost_usd"])
+        assert row["error_usd"] >= 0
+    best = max((row for row in rows.values() if row["eligible"]), key=lambda row: row["net_usd"])
+    assert rows[judged["best"]]["net_usd"] == best["net_usd"]
+    assert judged["lead_usd"] >= 0
+    told = menace("why", "alpha").out
+    assert "what could be done" in told
+    assert "refit on the recent window" in told
+    assert "judged best: " in told
+
+
 @pytest.mark.usefixtures("folder")
 def test_why_before_any_decision_names_the_command_that_makes_one(
     menace: Menace, stream: DriftingStream
