@@ -8,11 +8,11 @@ import logging
 import math
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from menace.config import DEFAULT_WIRING, load_dotted
 from menace.errors import EnergyError, PackageError, PipelineError, UnknownBotError
-from menace.model_automation_pipeline.windows import LOOK_BACK, history_size, thinned
+from menace.model_automation_pipeline.window_reading import read_rows
 from menace.records import AutomationResult, Metric, Package, Task
 from menace.self_improvement_policy.recipes import RECENT
 
@@ -162,7 +162,7 @@ class WindowPipeline(ABC):
         except UnknownBotError:
             return _no_data(bot_name, energy, cycle_id, f"there is no bot {bot_name!r}")
         snapshot = services.store.snapshot(bot_name)
-        read = _read_rows(services, bot, snapshot, window)
+        read = read_rows(services, bot, snapshot, window)
         rows = 0 if read is None else len(read.window)
         if read is None or rows < MIN_ROWS:
             found = f"the bot has {rows} labelled rows; {MIN_ROWS} are needed"
@@ -298,49 +298,6 @@ def _trends(services: Services, bot: str) -> dict[str, float]:
         return {}
     log = ModuleRoiLog(module_log_path(services.state_folder, bot))
     return {module: trend for module, trend in log.trends().items() if trend is not None}
-
-
-class _Read(NamedTuple):
-    """The bot's window, and the rows of history before it, where they are wanted."""
-
-    window: pd.DataFrame
-    older: pd.DataFrame | None
-
-
-def _read_rows(
-    services: Services, bot: BotConfig, snapshot: BotSnapshot, window: str
-) -> _Read | None:
-    most, labelled = services.settings.max_history_rows, snapshot.loop.labelled_rows
-    size = history_size(bot, labelled, most)
-    if window == RECENT or size <= bot.window_rows:
-        recent = _read_newest(services, bot, snapshot, bot.window_rows)
-        return None if recent is None else _Read(recent, None)
-    found = _read_newest(services, bot, snapshot, min(labelled, LOOK_BACK * most))
-    if found is None:
-        return None
-    older, recent = found.iloc[: -bot.window_rows], found.iloc[-bot.window_rows :]
-    return _Read(recent.reset_index(drop=True), thinned(older, size - bot.window_rows))
-
-
-def _read_newest(
-    services: Services, bot: BotConfig, snapshot: BotSnapshot, size: int
-) -> pd.DataFrame | None:
-    position = snapshot.loop.position
-    if bot.source is None or position is None:
-        return None
-    rows, look_back = services.rows_of(bot), size
-    wanted = min(size, snapshot.loop.labelled_rows)
-    start = services.store.mark_before(bot.name, position.row - look_back)
-    found = rows.read_window(start, position, rows=size)
-    # Rows whose label was given up lie in the source, but not in the window. Each look back is
-    # twice as long as the one before, so that all of them together cost little more than the last.
-    while len(found) < wanted and start is not None:
-        look_back *= 2
-        earlier = services.store.mark_before(bot.name, position.row - look_back)
-        if earlier != start:
-            start = earlier
-            found = rows.read_window(start, position, rows=size)
-    return found
 
 
 def _stored(
