@@ -167,6 +167,24 @@ def test_where_cpu_time_is_cheap_both_windows_are_tried_and_the_better_one_is_re
         assert (recipes["made_of"].get(str(cycle.version), "recent")) == chosen
 
 
+def test_in_a_world_that_stays_the_same_the_loop_comes_to_learn_from_all_history(
+    open_workspace: OpenWorkspace, alpha: Describe, stream: DriftingStream
+) -> None:
+    workspace = open_workspace()
+    stream.grow(300, turned=False)
+    workspace.add_bot(alpha(stream, economics={"loss_usd": 1.0, "cpu_second_usd": 0.1}))
+    engine = workspace.engine("alpha")
+    kinds = []
+    for _ in range(16):
+        decision, _ = engine.tick()
+        kinds.append(decision.inputs.get("plan", {}).get("kind"))
+        stream.grow(100, turned=False)
+    assert kinds[0] == "refit recent"
+    assert "compare windows" in kinds[1:4]  # tried early, and not for ever
+    assert kinds[-1] == "refit history"
+    assert kinds.index("refit history") > kinds.index("compare windows")
+
+
 @pytest.mark.parametrize("cap", [400, 2000])
 def test_all_history_is_learned_from_up_to_the_cap(
     open_workspace: OpenWorkspace, alpha: Describe, stream: DriftingStream, tmp_path: Any, cap: int
