@@ -20,7 +20,7 @@ from menace.model_automation_pipeline.changed_modules import promise
 from menace.model_automation_pipeline.evaluation import compare
 from menace.model_automation_pipeline.families import Candidate, Rows, fit_seconds
 from menace.model_automation_pipeline.features import FeatureEncoder
-from menace.model_automation_pipeline.search_space import SearchSpace, distance
+from menace.model_automation_pipeline.search_space import SearchSpace, distance, memory_price
 from menace.model_automation_pipeline.search_tuner import Fold, Tried, Tuner
 from menace.model_automation_pipeline.trial_memory import NEAR, carried_over, incumbents, usable
 from menace.records import Metric, SearchTrial, Task
@@ -257,7 +257,7 @@ class _Run:
 
     def settle(self) -> Candidate:
         """Blend the best of what was tried; the start, where that is not clearly better."""
-        self._explored = [(tried.candidate, self._ratio(tried)) for tried in self._tried]
+        self._explored = [(tried.candidate, tried.ratio(self._yardstick)) for tried in self._tried]
         if self._tuner.thin:
             self._promote()
         pool = [self.started, *self._best(POOL)]
@@ -323,8 +323,11 @@ class _Run:
         return [tried for tried in self._tried if len(tried.losses) == folds]
 
     def _best(self, count: int) -> list[Tried]:
+        """Choose those that differ; with short memories only if the very best has one."""
         chosen: list[Tried] = []
         for tried in sorted(self._whole(), key=self._ratio):
+            if chosen and _forgets(tried) and not _forgets(chosen[0]):
+                continue
             if not _near(tried.candidate, [one.candidate for one in chosen], DIFFERENT):
                 chosen.append(tried)
         return chosen[:count]
@@ -343,7 +346,12 @@ class _Run:
         return not self._tuner.at_limit(seconds)
 
     def _ratio(self, tried: Tried) -> float:
-        return tried.ratio(self._yardstick)
+        """Give its loss over the yardstick's, priced by how little it remembers."""
+        return tried.ratio(self._yardstick) * memory_price(tried.candidate)
+
+
+def _forgets(tried: Tried) -> bool:
+    return "half_life" in tried.candidate.params
 
 
 def _near(candidate: Candidate, others: Sequence[Candidate], limit: float = NEAR) -> bool:

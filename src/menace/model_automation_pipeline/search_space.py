@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from menace.model_automation_pipeline.families import Rows
 
 MAX_ROUNDS = 600
+HALVING_PRICE = 0.01
+"""See :func:`memory_price`."""
 
 _LOGARITHMIC: dict[str, tuple[float, float]] = {
     "learning_rate": (0.01, 0.3),
@@ -169,6 +171,22 @@ class SearchSpace:
             space[_prefixed(family, "recent")] = kinds.CategoricalDistribution([0, 1])
             space[_prefixed(family, "half_life")] = kinds.FloatDistribution(*_HALF_LIFE, log=True)
         return space
+
+
+def memory_price(candidate: Candidate) -> float:
+    """Say by what factor a short memory makes a loss count for more.
+
+    Weighing rows by age must earn ``HALVING_PRICE`` of the loss for each halving of what is
+    remembered: a model of the newest rows alone looks good while their regime lasts, and is the one
+    that is lost when it ends.
+
+    >>> memory_price(Candidate(LINEAR, {"strength": 1.0}))
+    1.0
+    >>> round(memory_price(Candidate(LINEAR, {"strength": 1.0, "half_life": 0.125})), 9)
+    1.03
+    """
+    half_life = candidate.params.get("half_life", 1.0)
+    return 1.0 + HALVING_PRICE * float(np.log2(1.0 / min(half_life, 1.0)))
 
 
 def distance(one: Candidate, other: Candidate) -> float:

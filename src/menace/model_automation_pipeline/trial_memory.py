@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from menace.model_automation_pipeline.families import DEFAULTS, Candidate
-from menace.model_automation_pipeline.search_space import distance
+from menace.model_automation_pipeline.search_space import distance, memory_price
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,7 +36,10 @@ NEAR = 0.1
 
 @dataclass(frozen=True, slots=True)
 class OldTrial:
-    """A configuration that was tried once, and its loss over that of the start then."""
+    """A configuration that was tried once, and its loss over that of the start then.
+
+    The ratio is priced by :func:`~menace.model_automation_pipeline.search_space.memory_price`.
+    """
 
     candidate: Candidate
     ratio: float
@@ -51,7 +54,7 @@ def usable(trials: Iterable[SearchTrial], space: SearchSpace, *, metric: Metric)
             continue
         if set(needed) <= {*trial.params, "rounds"}:
             candidate = space.bounded(Candidate(trial.family, trial.params))
-            old.append(OldTrial(candidate, trial.ratio))
+            old.append(OldTrial(candidate, trial.ratio * memory_price(candidate)))
     return old
 
 
