@@ -271,7 +271,7 @@ def test_an_unwritable_state_folder_stops_the_cycle_before_it_begins(
     (folder / "state").rename(folder / "state-away")
     (folder / "state").write_text("a file where a folder should be")
     cared.grow(100)
-    clear(menace("cycle", "alpha"), "alpha.engine.json")
+    clear(menace("cycle", "alpha"), "alpha.modules.jsonl")
     assert len(menace("history", "alpha", "--json").document) == 1
 
 
