@@ -143,3 +143,12 @@ def test_counts_may_be_poissons_and_other_numbers_may_not(rows: MakeRows) -> Non
     counts = frame.assign(y=np.arange(100.0))
     assert space_of(counts, squared).counts
     assert not space_of(counts, replace(squared, metric=Metric.ABSOLUTE_ERROR)).counts
+
+
+def test_a_search_with_time_for_two_trials_gets_on_all_the_same(rows: MakeRows) -> None:
+    known: tuple[SearchTrial, ...] = ()
+    for cycle in range(4):
+        made = found(rows(200), max_trials=2, known=known).finished
+        known += tuple(replace(trial, cycle_id=cycle) for trial in made)
+    tried = {tuple(sorted({**trial.params, "rounds": 0.0}.items())) for trial in known}
+    assert len(tried) >= 5

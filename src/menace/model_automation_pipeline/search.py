@@ -22,7 +22,13 @@ from menace.model_automation_pipeline.families import Candidate, Rows, fit_secon
 from menace.model_automation_pipeline.features import FeatureEncoder
 from menace.model_automation_pipeline.search_space import SearchSpace, distance, memory_price
 from menace.model_automation_pipeline.search_tuner import Fold, Tried, Tuner
-from menace.model_automation_pipeline.trial_memory import NEAR, carried_over, incumbents, usable
+from menace.model_automation_pipeline.trial_memory import (
+    NEAR,
+    affordable_again,
+    carried_over,
+    incumbents,
+    usable,
+)
 from menace.records import Metric, SearchTrial, Task
 
 if TYPE_CHECKING:
@@ -238,7 +244,8 @@ class _Run:
         """Try what has served elsewhere or before, then what the sampler says, while time lasts."""
         study = _study(seed)
         old = usable(known, self._space, metric=self._tuner.folds[0].train.target.metric)
-        for candidate in self._begin_with([trial.candidate for trial in old], incumbents(old)):
+        again = incumbents(old, most=affordable_again(known))
+        for candidate in self._begin_with([trial.candidate for trial in old], again):
             if self._may_go_on():
                 self._try(candidate)
         if not self._may_go_on():
@@ -289,9 +296,11 @@ class _Run:
     def _begin_with(self, known: list[Candidate], again: list[Candidate]) -> list[Candidate]:
         """List the start and the best old ones, then what is new to this bot."""
         space = self._space
-        queue = [space.bounded(part) for _, part in self._start.parts()]
+        start = [space.bounded(part) for _, part in self._start.parts()]
+        # A start that was tried before need not be tried again, unless it is one of the best.
+        queue = [one for one in start if not _near(one, known)]
         new = [one for one in space.portfolio() if not _near(one, known)]
-        new.sort(key=lambda one: -promise(queue[0], one, self._trends))
+        new.sort(key=lambda one: -promise(start[0], one, self._trends))
         for candidate in [*again, *new]:
             if not _near(candidate, queue):
                 queue.append(candidate)

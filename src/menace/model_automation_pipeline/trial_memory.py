@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from menace.records import Metric, SearchTrial
 
 RETRIED = 4
-"""Old configurations that are tried again on today's rows."""
+"""Old configurations that are tried again on today's rows at most."""
 
 NEAR = 0.1
 """Configurations nearer to each other than this are the same for whoever has little time."""
@@ -58,7 +58,26 @@ def usable(trials: Iterable[SearchTrial], space: SearchSpace, *, metric: Metric)
     return old
 
 
-def incumbents(old: Sequence[OldTrial]) -> list[Candidate]:
+def affordable_again(trials: Sequence[SearchTrial]) -> int:
+    """Say how many old configurations are tried again: a third of what the last search tried.
+
+    Otherwise a search that has time for two trials would try the same two for ever.
+
+    >>> from menace.records import Metric, SearchTrial
+    >>> trial = SearchTrial("linear", {"strength": 1.0}, 0.9, Metric.LOG_LOSS, row=9)
+    >>> [affordable_again([trial] * count) for count in (0, 2, 7, 90)]
+    [1, 1, 2, 4]
+    """
+    newest = trials[-1] if trials else None
+    of_the_last = [
+        trial
+        for trial in trials
+        if newest is not None and (trial.row, trial.cycle_id) == (newest.row, newest.cycle_id)
+    ]
+    return min(max(len(of_the_last) // 3, 1), RETRIED)
+
+
+def incumbents(old: Sequence[OldTrial], *, most: int = RETRIED) -> list[Candidate]:
     """Choose the best old ones that differ from one another: those that are to be tried again.
 
     Of a configuration that was tried more than once, the newest ratio counts.
@@ -75,7 +94,7 @@ def incumbents(old: Sequence[OldTrial]) -> list[Candidate]:
         if all(distance(trial.candidate, other.candidate) > NEAR for other in newest):
             newest.append(trial)
     newest.sort(key=lambda trial: trial.ratio)
-    return [trial.candidate for trial in newest[:RETRIED]]
+    return [trial.candidate for trial in newest[:most]]
 
 
 def carried_over(
