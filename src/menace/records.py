@@ -383,7 +383,8 @@ class SearchTrial:
     metric
         Of the losses.
     row
-        Labelled rows seen when it was tried.
+        Where the rows end that it was scored on, as a count of labelled rows; the hold-out of its
+        cycle lies after them.
     cycle_id
         The cycle that it belongs to; ``None`` outside of one.
     """

@@ -449,7 +449,8 @@ def test_a_search_goes_on_from_the_last_one_and_a_resumed_cycle_from_where_it_be
     kept = store.trials("alpha", last=100)
     assert len(kept) == 12
     assert {trial.cycle_id for trial in kept} == {cycle.cycle_id}
-    assert {trial.row for trial in kept} == {350}
+    (end,) = {trial.row for trial in kept}
+    assert 0 < end < 350  # the hold-out lies after the rows that they were scored on
 
     resumed = pipeline.improve("alpha", 3, cycle_id=cycle.cycle_id)
     assert resumed.metrics["search"] == first.metrics["search"]

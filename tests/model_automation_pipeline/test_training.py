@@ -12,10 +12,12 @@ from menace.execution.process_pool import ProcessPool
 from menace.model_automation_pipeline.evaluation import compare
 from menace.model_automation_pipeline.package import load_predictor
 from menace.model_automation_pipeline.training import TrainingJob, train_challenger
-from menace.records import BotConfig, Economics, Metric, Task
+from menace.records import BotConfig, Economics, Metric, SearchTrial, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from menace.model_automation_pipeline.search import SearchResult
 
     MakeRows = Callable[..., pd.DataFrame]
 
@@ -177,6 +179,19 @@ def test_the_search_never_sees_the_hold_out(rows: MakeRows) -> None:
     assert found[0] == found[1]
     first, last = found[0].validation
     assert 0 < first < last == 300
+
+
+def test_a_trial_scored_on_rows_of_todays_hold_out_is_not_believed(rows: MakeRows) -> None:
+    def searched(*trials: SearchTrial) -> SearchResult | None:
+        return train_challenger(job(rows(400), energy=3, max_trials=4, trials=trials)).search
+
+    alone = searched()
+    assert alone is not None
+    metric = alone.finished[0].metric
+    tried = SearchTrial("linear", {"strength": 0.5}, 0.2, metric, row=300)
+    assert searched(replace(tried, row=301)) == alone
+    assert searched(tried) != alone
+    assert {trial.row for trial in alone.finished} == {300}
 
 
 def test_a_model_is_judged_without_knowing_the_hold_outs_features(rows: MakeRows) -> None:

@@ -299,7 +299,12 @@ class _Training:
         return compared
 
     def search(self) -> SearchResult:
-        """Look for a better configuration on the rows before the hold-out."""
+        """Look for a better configuration on the rows before the hold-out.
+
+        Trials that were scored on rows which lie in today's hold-out are left out: it grows back
+        over them after a rollback, and they would tell what the gate is about to judge on.
+        """
+        end = self._job.row - self._holdout
         return search(
             self.start,
             self._earlier,
@@ -308,8 +313,8 @@ class _Training:
             seed=self._job.seed,
             budget=self._budget,
             window_rows=len(self._window),
-            row=self._job.row,
-            known=self._job.trials,
+            row=end,
+            known=[trial for trial in self._job.trials if trial.row <= end],
             trends=self._job.trends,
             max_trials=self._job.max_trials,
         )
