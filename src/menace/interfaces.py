@@ -80,7 +80,11 @@ class CapitalBooks(Protocol):
         ...
 
     def capital_balances(self) -> dict[str, int]:
-        """Read the balance of every account that was ever posted to, nano-USD; debits positive."""
+        """Read the balance of every open account, nano-USD; debits positive.
+
+        An account opens with its first posting. An allocation that was given back to the last
+        nano-USD is closed; one that was spent is open, and empty.
+        """
         ...
 
     def capital_days(self, account: str, *, since: int) -> dict[int, int]:

@@ -169,6 +169,32 @@ def test_a_bot_with_an_allocation_pays_from_it(
     assert capital.profit() == 4.0
 
 
+def test_an_allocation_given_back_in_full_lets_cash_pay_again(
+    store: Store, capital: CapitalManagementBot, clock: SetClock
+) -> None:
+    capital.deposit(100.0)
+    capital.allocate("alpha", 10.0)
+    settle(store, cost_usd=3.0, at=clock.at)
+    capital.release("alpha", 7.0)
+    assert "allocation:alpha" not in capital.balances()
+    assert capital.check_budget("alpha", 0.01) == BudgetCheck(True, "cash", 97.0, 0.01)
+    settle(store, cost_usd=5.0, at=clock.at)
+    assert capital.balances()["cash"] == 92.0
+    assert sum(store.capital_balances().values()) == 0
+
+
+def test_an_allocation_that_was_spent_stays_and_holds_the_bot(
+    store: Store, capital: CapitalManagementBot, clock: SetClock
+) -> None:
+    capital.deposit(100.0)
+    capital.allocate("alpha", 10.0)
+    settle(store, cost_usd=10.0, at=clock.at)
+    assert not capital.check_budget("alpha", 0.01)
+    settle(store, cost_usd=2.0, at=clock.at)
+    capital.allocate("alpha", 2.0)  # to 0 again, but nothing was given back
+    assert capital.check_budget("alpha", 0.01) == BudgetCheck(False, "allocation", 0.0, 0.01)
+
+
 def test_position_and_profit_are_over_the_window(
     store: Store, capital: CapitalManagementBot, clock: SetClock
 ) -> None:

@@ -83,6 +83,8 @@ def test_money_is_put_in_set_aside_taken_out_and_shown(menace: Menace) -> None:
     listed = menace("capital", "entries", "--bot", "alpha").out
     assert "settlement of cycle 1" in listed
     assert "seed" not in listed
+    menace("capital", "allocate", "alpha", "--", -20)
+    assert "set aside for alpha" not in menace("capital").out
 
 
 @pytest.mark.usefixtures("cared")

@@ -87,6 +87,17 @@ class CapitalConformance:
 
     # Money
 
+    def test_an_allocation_is_closed_by_giving_back_the_last_of_it_only(self, store: Store) -> None:
+        aside, kind = "allocation:alpha", EntryKind.ALLOCATION
+        store.post_capital(entry((aside, 5), (CASH, -5), kind=kind, bot="alpha"))
+        store.post_capital(entry((aside, -4), (CASH, 4), kind=kind, bot="alpha"))
+        assert store.capital_balances() == {aside: 1, CASH: -1}
+        store.post_capital(entry((aside, -1), (CASH, 1), kind=kind, bot="alpha"))
+        assert store.capital_balances() == {CASH: 0}
+        store.post_capital(entry((aside, 5), (CASH, -5), kind=kind, bot="alpha"))
+        store.post_capital(entry((aside, -5), (COSTS, 5), kind=EntryKind.EXPENSE))
+        assert store.capital_balances() == {aside: 0, CASH: -5, COSTS: 5}
+
     def test_an_entry_is_read_back_as_it_was_posted(
         self, store: Store, reopen: Callable[[], Store]
     ) -> None:

@@ -125,7 +125,10 @@ class CapitalManagementBot:
         return self._move(kind, usd, to=account, out_of=CASH, bot=bot, memo=memo, covered=True)
 
     def release(self, bot: str, usd: float, *, memo: str = "") -> int:
-        """Give back what was set aside. Raises as :meth:`allocate`."""
+        """Give back what was set aside. Raises as :meth:`allocate`.
+
+        Once all that is left has been given back, cash pays the bot's cycles again.
+        """
         account = allocation_of(bot)
         kind = EntryKind.ALLOCATION
         return self._move(kind, usd, to=CASH, out_of=account, bot=bot, memo=memo, covered=True)

@@ -92,7 +92,7 @@ def allocate(bot: str, usd_amount: float, /, *, output: Output = Output()) -> No
     bot
         The bot.
     usd_amount
-        USD; below 0 gives back.
+        USD; below 0 gives back. When nothing is left to give back, cash pays the bot again.
     """
 
     def move(capital: CapitalManagementBot) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from menace.double_entry import CapitalEntry, EntryKind, Posting, check_entry, usd_of
+from menace.double_entry import CASH, CapitalEntry, EntryKind, Posting, check_entry, usd_of
 from menace.errors import CapitalError
 from menace.records import Budget
 from menace.storage.documents import from_text
@@ -35,6 +35,7 @@ _ADD_TO_ACCOUNT = (
     "INSERT INTO capital_accounts (account, nano_usd) VALUES (?, ?) ON CONFLICT (account)"
     " DO UPDATE SET nano_usd = capital_accounts.nano_usd + excluded.nano_usd"
 )
+_CLOSE = "DELETE FROM capital_accounts WHERE account = ? AND nano_usd = 0"
 _BALANCE = "SELECT nano_usd FROM capital_accounts WHERE account = ?"
 _ENTRIES = (
     "SELECT e.entry_id, e.kind, e.at, b.name, e.cycle_id, e.memo FROM capital_entries e"
@@ -79,6 +80,7 @@ class SQLCapitalBooks:
             entry_id = post(cursor, bot_id, entry)
             for account in covered:
                 _check_covered(cursor, account, entry)
+            _close_given_back(cursor, entry)
             return entry_id
 
     def capital_entries(self, *, last: int, bot: str | None = None) -> list[CapitalEntry]:
@@ -102,7 +104,7 @@ class SQLCapitalBooks:
         ]
 
     def capital_balances(self) -> dict[str, int]:
-        """Read the balance of every account that was ever posted to, nano-USD."""
+        """Read the balance of every account that is open, nano-USD."""
         with self._database.read() as cursor:
             cursor.execute("SELECT account, nano_usd FROM capital_accounts")
             return {account: int(total) for account, total in cursor.fetchall()}
@@ -180,6 +182,15 @@ def post(cursor: DBAPICursor, bot_id: int | None, entry: CapitalEntry) -> int:
         cursor.execute(_ADD_TO_ACCOUNT, (account, amount))
         cursor.execute(_ADD_TO_DAY, (account, day, amount))
     return int(added[0])
+
+
+def _close_given_back(cursor: DBAPICursor, entry: CapitalEntry) -> None:
+    """Close an allocation that was given back in full; one that was spent stays, and is empty."""
+    if entry.kind is not EntryKind.ALLOCATION:
+        return
+    for account, amount in entry.postings:
+        if account != CASH and amount < 0:
+            cursor.execute(_CLOSE, (account,))
 
 
 def _check_covered(cursor: DBAPICursor, account: str, entry: CapitalEntry) -> None:
