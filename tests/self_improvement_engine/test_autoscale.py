@@ -308,6 +308,23 @@ def test_the_running_cycle_of_a_removed_engine_finishes_and_no_other_begins(
     assert workspace.store.lease_owner("alpha") is None
 
 
+def test_an_engine_that_fails_to_retire_is_removed_and_the_decision_stored(
+    registry: ImprovementEngineRegistry, store: Store
+) -> None:
+    class Stubborn(SelfImprovementEngine):
+        """Cannot be told to stop."""
+
+        def retire(self) -> None:
+            raise DataError("it will not")
+
+    registry.register_engine("alpha", Stubborn("alpha"))
+    with pytest.raises(DataError, match="it will not"):
+        scale(registry, Position(energy=0.0), min_engines=0)
+    assert registry.engines == {}
+    [stored] = store.scalings(last=9)
+    assert (stored.action, stored.engine) == (REMOVE, "alpha")
+
+
 def test_the_schedule_of_a_removed_engine_ends(
     open_workspace: OpenWorkspace, alpha: Describe, stream: DriftingStream
 ) -> None:
@@ -365,6 +382,34 @@ def test_a_person_is_asked_once_and_a_grant_is_good_for_one_engine(
     assert scale(registry, Position(), approval_callback=approval)
     clock.at += 600
     assert not scale(registry, Position(), approval_callback=approval)
+    assert [a.state for a in store.approvals(last=9)] == ["used", "pending"]
+
+
+def test_a_factory_that_fails_leaves_the_grant(
+    registry: ImprovementEngineRegistry, store: Store, clock: SetClock
+) -> None:
+    def broken(name: str) -> SelfImprovementEngine:
+        raise DataError(f"no data for {name}")
+
+    approval, position = PersonalApproval(store, clock), Position()
+    assert not scale(registry, position, approval_callback=approval)
+    store.move_approval(1, expected=ApprovalState.PENDING, state=ApprovalState.GRANTED, at=clock.at)
+    with pytest.raises(DataError, match="engine-1"):
+        registry.autoscale(
+            capital_bot=position, data_bot=position, factory=broken, approval_callback=approval
+        )
+    assert [a.state for a in store.approvals(last=9)] == ["granted"]
+    assert scale(registry, position, approval_callback=approval)
+    assert [a.state for a in store.approvals(last=9)] == ["used"]
+
+
+def test_a_grant_is_not_given_back_over_a_newer_question(store: Store, clock: SetClock) -> None:
+    approval, elsewhere = PersonalApproval(store, clock), PersonalApproval(store, clock)
+    assert not approval()
+    store.move_approval(1, expected=ApprovalState.PENDING, state=ApprovalState.GRANTED, at=clock.at)
+    assert approval()
+    assert not elsewhere()
+    approval.give_back()
     assert [a.state for a in store.approvals(last=9)] == ["used", "pending"]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from menace.errors import ApprovalError
+from menace.errors import ApprovalError, StoreError
 from menace.records import ApprovalState
 
 if TYPE_CHECKING:
@@ -13,9 +14,20 @@ if TYPE_CHECKING:
     from menace.interfaces import Clock, ScalingRecords
     from menace.records import Json
 
+logger = logging.getLogger(__name__)
+
 EXPANSION = "expansion"
 REFUSAL_HOLDS_SECONDS = 86_400.0
 """After a refusal nobody is asked again for a day."""
+
+
+@runtime_checkable
+class Returnable(Protocol):
+    """An approval whose yes can be given back when nothing came of it."""
+
+    def give_back(self) -> None:
+        """Let the last yes be good for another engine."""
+        ...
 
 
 class PersonalApproval:
@@ -43,6 +55,7 @@ class PersonalApproval:
         inputs: Callable[[], Json] = dict,
     ) -> None:
         self._store, self._clock, self._inputs = store, clock, inputs
+        self._used: int | None = None
 
     def __call__(self) -> bool:
         """Whether the next engine has been granted; asks if nobody has been asked."""
@@ -63,4 +76,20 @@ class PersonalApproval:
             )
         except ApprovalError:  # another process has used it
             return False
+        self._used = question.approval_id
         return True
+
+    def give_back(self) -> None:
+        """Let the grant that the last yes used up be good for another engine."""
+        used, self._used = self._used, None
+        if used is None:
+            return
+        try:
+            self._store.move_approval(
+                used,
+                expected=ApprovalState.USED,
+                state=ApprovalState.GRANTED,
+                at=self._clock.now(),
+            )
+        except StoreError as error:  # another process has asked anew: one open question at a time
+            logger.warning("grant %d is used up, though no engine was made: %s", used, error)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from menace.accounting.energy_budget import validated_energy
 from menace.errors import DuplicateBotError, EnergyError, MenaceError, UnknownBotError
 from menace.records import AutomationResult, Scaling, ScalingAction
+from menace.self_improvement_engine.approval import Returnable
 from menace.self_improvement_engine.autoscaler import Reading, ScalingRules, judge_scaling
 from menace.self_improvement_engine.purse import BUDGET_SPENT, Rates, budget_check, recent_rates
 from menace.self_improvement_engine.scaling_history import ScalingHistory
@@ -247,7 +248,8 @@ class ImprovementEngineRegistry:
         roi_threshold, cost_per_engine
             In units of the trend; the cost ≥ 0.
         approval_callback
-            Asked last, when everything else allows one more engine.
+            Asked last, when everything else allows one more engine. One that has ``give_back()``
+            is told so if ``factory`` fails after its yes.
 
         Returns
         -------
@@ -346,7 +348,12 @@ class ImprovementEngineRegistry:
             return self._scaled(wait, f"{BUDGET_SPENT}: {purse.purse}", at, None, verdict)
         if approval_callback is not None and not approval_callback():
             return self._scaled(wait, "it has not been approved", at, None, verdict)
-        self.register_engine(name, factory(name))
+        try:
+            self.register_engine(name, factory(name))
+        except BaseException:  # Ctrl-C too: a person's grant is good for one engine, not one try
+            if isinstance(approval_callback, Returnable):
+                approval_callback.give_back()
+            raise
         return self._scaled(verdict.action, verdict.reason, at, name, verdict)
 
     def _shrunk(self, verdict: Verdict, at: float) -> Scaling:
@@ -358,10 +365,13 @@ class ImprovementEngineRegistry:
         }
         name = min(emas, key=lambda candidate: emas[candidate])
         engine = self.unregister_engine(name)
-        if isinstance(engine, Retiring):
-            engine.retire()
         verdict.inputs["roi_delta_ema"] = emas[name]
-        return self._scaled(verdict.action, verdict.reason, at, name, verdict)
+        try:
+            if isinstance(engine, Retiring):
+                engine.retire()
+        finally:  # removed it is, whatever became of it
+            done = self._scaled(verdict.action, verdict.reason, at, name, verdict)
+        return done
 
     def _scaled(
         self, action: ScalingAction, reason: str, at: float, name: str | None, verdict: Verdict
