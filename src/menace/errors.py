@@ -117,7 +117,15 @@ class CapitalError(MenaceError):
 
 
 class PipelineError(MenaceError):
-    """Training or evaluation of a challenger failed."""
+    """Training or evaluation of a challenger failed.
+
+    Attributes
+    ----------
+    cpu_seconds
+        What had been used until then, where that is known: a failure is paid for, too.
+    """
+
+    cpu_seconds: float = 0.0
 
 
 class ReportError(MenaceError):

@@ -325,6 +325,20 @@ def test_what_a_prediction_leaves_is_not_trusted(
     assert why in str(result.error)
 
 
+@pytest.mark.parametrize("when", ["train", "predict"])
+def test_what_a_failing_command_has_used_is_paid_for(workspace: Workspace, when: str) -> None:
+    burns = "sum(number * number for number in range(6_000_000)); "
+    ends = "sys.exit(3)"
+    code = {"train": (burns + ends, ""), "predict": (burns, ends)}[when]
+    engine = workspace.engine("alpha", pipeline=pipeline_of(workspace, "sorts.py", *code))
+    result = engine.run_cycle()
+    assert result.status == "failed"
+    (cycle,) = workspace.store.cycles("alpha", last=9)
+    price = workspace.store.bot("alpha").economics.cpu_second_usd
+    assert cycle.cpu_seconds > 0.1
+    assert cycle.cost_usd == pytest.approx(cycle.cpu_seconds * price)
+
+
 def test_a_command_that_cannot_be_started_fails_the_cycle(workspace: Workspace) -> None:
     pipeline = CommandPipeline(["no-such-program"], folder=workspace.folder)
     result = workspace.engine("alpha", pipeline=pipeline).run_cycle()

@@ -133,7 +133,11 @@ def run_supervised(
         with suppress(BrokenPipeError):
             process.stdin.close()
         process.wait()
-    return _checked(answer, arguments, limits, bot)
+    try:
+        return _checked(answer, arguments, limits, bot)
+    except PipelineError as error:
+        error.cpu_seconds = float(json.loads(answer).get("cpu_seconds", 0.0)) if answer else 0.0
+        raise
 
 
 def _checked(answer: bytes, command: list[str], limits: Limits, bot: str | None) -> CommandReport:

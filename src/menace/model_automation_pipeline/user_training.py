@@ -87,7 +87,12 @@ def train_user_challenger(user_job: UserJob) -> TrainingOutcome:
             bot=job.bot.name,
             remedy="wait until more labelled rows have arrived",
         )
-    return _UserTraining(user_job).outcome()
+    training = _UserTraining(user_job)
+    try:
+        return training.outcome()
+    except PipelineError as error:
+        error.cpu_seconds += training.cpu_seconds
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ class _UserTraining:
         self._holdout, self._stand_in = split_holdout(self._job, champion_row)
         self._earlier, self._newest = window.iloc[: -self._holdout], window.iloc[-self._holdout :]
         self._budget_seconds = self._job.energy * self._bot.seconds_per_energy
-        self._cpu_seconds = 0.0
+        self.cpu_seconds = 0.0
 
     def outcome(self) -> TrainingOutcome:
         """Train, judge, train again on all rows if that is wanted, and package."""
@@ -128,7 +133,7 @@ class _UserTraining:
             comparison=judged.comparison,
             champion_losses=judged.champion_losses,
             challenger_losses=judged.challenger_losses,
-            cpu_seconds=self._cpu_seconds,
+            cpu_seconds=self.cpu_seconds,
             # What happens inside cannot be counted: the budget is charged, which repeats.
             counted_seconds=self._budget_seconds,
             reference_fit_seconds=0.0,
@@ -151,7 +156,7 @@ class _UserTraining:
         seconds = self._budget_seconds * len(rows) / in_all
         request = Request(self._bot, self._job.energy, seconds, self._job.seed)
         trained = self._code.train(given_rows(rows, self._bot, with_target=True), request)
-        self._cpu_seconds += trained.cpu_seconds
+        self.cpu_seconds += trained.cpu_seconds
         if not trained.files:
             raise PipelineError(
                 "the training left no file.",
@@ -165,7 +170,7 @@ class _UserTraining:
         truth = target_column(self._newest, self._bot.target, bot=self._bot.name)
         seen = given_rows(self._newest, self._bot, with_target=False)
         predicted = self._code.predict(trained.files, seen, self._bot)
-        self._cpu_seconds += predicted.cpu_seconds
+        self.cpu_seconds += predicted.cpu_seconds
         values = as_predictions(predicted.values, len(seen), bot=self._bot.name)
         challenger = self._losses(truth, values)
         champion = challenger if self._stand_in else self._champion_losses()
@@ -194,7 +199,7 @@ class _UserTraining:
             # A new model is what mends this, so it must not be what prevents one.
             _warn_passed_over(error)
             return None
-        self._cpu_seconds += seconds
+        self.cpu_seconds += seconds
         return losses
 
     def _losses(self, truth: pd.Series[Any], given: Predictions) -> FloatArray:
