@@ -138,6 +138,10 @@ def test_a_search_that_was_asked_for_is_run_with_its_energy(
     cycle = workspace.store.cycles("alpha", last=1)[0]
     assert cycle.energy == 2
     assert cycle.details["plan"]["kind"] == "search"
+    rows = workspace.store.decisions("alpha", last=1)[0].inputs["alternatives"]["rows"]
+    refits = {row["gain_usd"] for row in rows if row["kind"] == "refit recent"}
+    assert cycle.details["plan"]["refit_gain_usd"] == pytest.approx(refits.pop())
+    assert cycle.details["plan"]["gain_usd"] > cycle.details["plan"]["refit_gain_usd"]
     assert workspace.store.snapshot("alpha").loop.recipes["searches"][1] == 1.0
 
 
@@ -165,6 +169,26 @@ def test_where_cpu_time_is_cheap_both_windows_are_tried_and_the_better_one_is_re
     for cycle in compared:
         chosen = cycle.details["metrics"]["window"]
         assert (recipes["made_of"].get(str(cycle.version), "recent")) == chosen
+
+
+def test_promotions_leave_the_learned_cost_of_a_window_as_it_is(
+    open_workspace: OpenWorkspace, alpha: Describe, stream: DriftingStream
+) -> None:
+    workspace, promotion_usd = open_workspace(), 2.0
+    stream.grow(900, turned=False)
+    economics = {"loss_usd": 1.0, "cpu_second_usd": 1e-6, "promotion_usd": promotion_usd}
+    workspace.add_bot(alpha(stream, economics=economics))
+    engine = workspace.engine("alpha")
+    engine.run_cycle()
+    stream.grow(300, turned=True)
+    engine.run_cycle()
+    cycle = workspace.store.cycles("alpha", last=1)[0]
+    assert cycle.outcome == "promoted"
+    assert cycle.details["plan"]["window"] == "either"
+    work_rows = cycle.details["plan"]["work_rows"]
+    row_usd = workspace.store.snapshot("alpha").loop.recipes["row_usd"]["either"]
+    assert row_usd * work_rows == pytest.approx(cycle.cost_usd - promotion_usd, abs=1e-9)
+    assert promotion_usd <= cycle.details["plan"]["cost_usd"] < 1.1 * promotion_usd
 
 
 def test_in_a_world_that_stays_the_same_the_loop_comes_to_learn_from_all_history(

@@ -227,3 +227,18 @@ def test_costs_of_another_window_are_scaled_by_rows_until_they_are_known() -> No
     assert cost(value(known(recipes=book)), Kind.REFIT_HISTORY) == pytest.approx(8.0)
     grown = value(known(recipes=book, history_rows=8000))
     assert cost(grown, Kind.REFIT_HISTORY) == pytest.approx(16.0)
+
+
+@pytest.mark.parametrize("row_usd", [{}, {"history": 0.00001, "either": 0.00001}])
+def test_a_promotion_costs_the_same_for_every_window(row_usd: dict[str, float]) -> None:
+    book = RecipeBook(row_usd=row_usd)
+    table = value(known(cost_usd=5.01, promotion_usd=5.0, history_rows=20_000, recipes=book))
+    costs = {row.kind: row.cost_usd for row in table.rows}
+    assert costs[Kind.REFIT_RECENT] == 5.01
+    assert costs[Kind.REFIT_HISTORY] == pytest.approx(5.0 + 0.01 * 20)
+    assert costs[Kind.COMPARE_WINDOWS] == pytest.approx(5.0 + 0.01 * 11.5)
+
+
+def test_refits_that_are_mostly_rejected_make_no_window_cost_less_than_one() -> None:
+    table = value(known(cost_usd=2.0, promotion_usd=5.0))
+    assert all(row.cost_usd >= 2.0 for row in table.rows if row.is_cycle)

@@ -120,7 +120,9 @@ class CycleRunner:
         except Exception as error:
             logger.exception("bot %s: cycle %d failed", bot.name, cycle.cycle_id)
             failed = self._services.store.cycle(cycle.cycle_id)
-            return self._fail(bot, failed, f"{type(error).__name__}: {error}")
+            return self._fail(
+                bot, failed, f"{type(error).__name__}: {error}", self._paid(bot, error)
+            )
 
     def _note_begin(self, bot: BotConfig, cycle: Cycle) -> None:
         """Remember where the last cycle began; it answers the issues that were open."""
@@ -224,11 +226,25 @@ class CycleRunner:
                 loop,
                 cycle_cost_usd=refit_cost_usd(loop, cycle),
                 costed_cycle_id=cycle.cycle_id,
-                recipes=recipes_after(loop, cycle),
+                recipes=recipes_after(
+                    loop,
+                    cycle,
+                    promotion_usd=bot.economics.promotion_usd if accepted else 0.0,
+                ),
                 failures=0,
                 staleness=estimator.to_json(),
             ),
         )
+
+    def _paid(self, bot: BotConfig, error: Exception) -> AutomationResult | None:
+        """Price what a training had used when it failed, where that is known."""
+        if not isinstance(error, PipelineError) or not error.cpu_seconds:
+            return None
+        seconds = self._services.meter.charge(
+            measured_seconds=error.cpu_seconds, counted_seconds=error.cpu_seconds
+        )
+        cost_usd = seconds * bot.economics.cpu_second_usd
+        return AutomationResult(status="failed", cpu_seconds=seconds, cost_usd=cost_usd)
 
     def _fail(
         self, bot: BotConfig, cycle: Cycle, why: str, result: AutomationResult | None = None

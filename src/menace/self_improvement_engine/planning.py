@@ -49,7 +49,11 @@ class Plan:
     cost_usd
         What it is expected to cost, USD.
     gain_usd, horizon_rows
-        What it was expected to gain, USD, over so many rows; ``None`` where nothing serves yet.
+        What it was expected to gain, USD, and the rows of a horizon; ``None`` where nothing serves
+        yet.
+    refit_gain_usd
+        What of the gain the new model was to bring within the horizon, USD: what a search or a
+        comparison teaches is due later, and no settlement sees it.
     work_rows
         What its cost is counted by; see :func:`menace.self_improvement_policy.recipes.work_rows`.
     """
@@ -59,6 +63,7 @@ class Plan:
     energy: int
     cost_usd: float
     gain_usd: float | None = None
+    refit_gain_usd: float | None = None
     horizon_rows: float = 0.0
     work_rows: float = 0.0
 
@@ -70,6 +75,7 @@ class Plan:
             "energy": self.energy,
             "cost_usd": self.cost_usd,
             "gain_usd": self.gain_usd,
+            "refit_gain_usd": self.refit_gain_usd,
             "horizon_rows": self.horizon_rows,
             "work_rows": self.work_rows,
         }
@@ -120,6 +126,7 @@ class Planner:
                 rate=estimate["rate_per_row_and_tick"],
                 level=estimate["loss_level"] or 0.0,
                 cost_usd=refit_usd,
+                promotion_usd=bot.economics.promotion_usd,
                 recipes=recipes,
                 gains=self.gains,
                 champion_window=recipes.made_of.get(str(snapshot.champion_version), RECENT),
@@ -167,6 +174,7 @@ class Planner:
             chosen.energy,
             chosen.cost_usd,
             gain_usd=chosen.gain_usd,
+            refit_gain_usd=chosen.refit_gain_usd,
             horizon_rows=table.horizon_ticks * self.bot.tick_rows,
             work_rows=work_rows(window, *self._rows(situation.snapshot)),
         )

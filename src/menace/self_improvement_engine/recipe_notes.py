@@ -30,13 +30,20 @@ def refit_cost_usd(loop: LoopState, cycle: Cycle) -> float | None:
     return cycle.cost_usd if cost is None else cost + COST_ALPHA * (cycle.cost_usd - cost)
 
 
-def recipes_after(loop: LoopState, cycle: Cycle) -> Json:
-    """Give what is known of the recipes after this cycle, for the loop state."""
+def recipes_after(loop: LoopState, cycle: Cycle, *, promotion_usd: float = 0.0) -> Json:
+    """Give what is known of the recipes after this cycle, for the loop state.
+
+    Parameters
+    ----------
+    promotion_usd
+        What of the cycle's cost was the price of its promotion, USD ≥ 0.
+    """
     metrics: Json = cycle.details.get("metrics", {})
     book = RecipeBook.from_json(loop.recipes)
     window, rows = planned_window(cycle), cycle.details.get("plan", {}).get("work_rows", 0.0)
     if cycle.energy == 1 and window != RECENT and rows > 0 and _worked(cycle):
-        book.add_cost(window, cost_usd=cycle.cost_usd, work_rows=rows)
+        cpu_usd = max(0.0, cycle.cost_usd - promotion_usd)
+        book.add_cost(window, cost_usd=cpu_usd, work_rows=rows)
     compared = metrics.get("windows")
     if compared:
         book.add_comparison(
@@ -54,10 +61,11 @@ def note_gain(gains: GainBook, cycle: Cycle, entry: LedgerEntry) -> None:
     """Take a settled cycle into what cycles of its recipe have gained.
 
     A cycle from which nothing was expected (somebody asked for it) says nothing of how far
-    expectations come true; nor does one that failed, or that no row has settled.
+    expectations come true; nor does one that failed, or that no row has settled. What a search or
+    a comparison taught is not expected of the settled rows: it is due over many cycles.
     """
     plan: Json = cycle.details.get("plan", {})
-    expected, horizon = plan.get("gain_usd"), plan.get("horizon_rows", 0.0)
+    expected, horizon = plan.get("refit_gain_usd"), plan.get("horizon_rows", 0.0)
     if expected is None or expected <= 0 or horizon <= 0 or cycle.replaced_version is None:
         return
     window = str(cycle.details.get("metrics", {}).get("window", RECENT))

@@ -112,7 +112,9 @@ class Known:
     rate, level
         *a*, staleness per row and tick; loss level.
     cost_usd
-        Expected cost of a refit on the recent window, USD ≥ 0.
+        Expected cost of a refit on the recent window, promotion included, USD ≥ 0.
+    promotion_usd
+        What of it is the price of a promotion, the same for every window, USD ≥ 0.
     recipes, gains
         What earlier cycles have shown.
     champion_window
@@ -146,6 +148,7 @@ class Known:
     validation_rows: int = 1
     search_energy: int = 0
     unit_usd: float = 0.0
+    promotion_usd: float = 0.0
     archived: Archived | None = None
     compares: bool = True
 
@@ -157,7 +160,9 @@ class Alternative:
     Attributes
     ----------
     gain_usd, error_usd
-        Expected gain over the horizon above waiting, and its standard error, USD.
+        Expected gain above waiting, and its standard error, USD.
+    lasting_usd
+        What of the gain is what the cycle teaches, most of it due after the horizon, USD.
     cost_usd
         Expected cost, USD.
     eligible
@@ -176,6 +181,12 @@ class Alternative:
     version: int | None = None
     window: str | None = None
     energy: int = 0
+    lasting_usd: float = 0.0
+
+    @property
+    def refit_gain_usd(self) -> float:
+        """Expected gain of the new model alone, within the horizon, USD."""
+        return self.gain_usd - self.lasting_usd
 
     @property
     def net_usd(self) -> float:
@@ -364,14 +375,14 @@ def _refit(
 
 
 def _cost(known: Known, window: str) -> float:
-    """Cost of a recipe: as it has been, or the refit's, scaled by rows."""
+    """Cost of a recipe: CPU time as it has been, or the refit's, by rows; and a promotion."""
     if window == RECENT:
         return known.cost_usd
     rows = work_rows(window, known.recent_rows, known.history_rows)
-    learned = known.recipes.row_usd.get(window)
-    if learned is not None:
-        return learned * rows
-    return known.cost_usd * rows / known.recent_rows
+    # Refits that were mostly rejected have cost less than a promotion on average.
+    promotion_usd = min(known.promotion_usd, known.cost_usd)
+    row_usd = (known.cost_usd - promotion_usd) / known.recent_rows
+    return known.recipes.row_usd.get(window, row_usd) * rows + promotion_usd
 
 
 def _comparison(
@@ -382,14 +393,16 @@ def _comparison(
     prior: AlternativesPrior,
 ) -> Alternative:
     recent, history = refits
+    knowledge_usd = _knowledge(known, unit, history.cost_usd - recent.cost_usd, prior)
     return Alternative(
         Kind.COMPARE_WINDOWS,
-        gain_usd=base.gain_usd + _knowledge(known, unit, history.cost_usd - recent.cost_usd, prior),
+        gain_usd=base.gain_usd + knowledge_usd,
         error_usd=base.error_usd,
         cost_usd=_cost(known, EITHER),
         eligible=False,
         window=EITHER,
         energy=1,
+        lasting_usd=knowledge_usd,
     )
 
 
@@ -420,4 +433,5 @@ def _search(known: Known, unit: float, base: Alternative, prior: AlternativesPri
         eligible=False,
         window=base.window,
         energy=known.search_energy,
+        lasting_usd=improvement * lasting,
     )

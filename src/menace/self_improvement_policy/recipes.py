@@ -134,7 +134,7 @@ class RecipeBook:
     Attributes
     ----------
     row_usd
-        Window choice → cost per row of work, USD; EMA over its cycles.
+        Window choice → cost per row of work without promotions, USD; EMA over its cycles.
     window_lead
         Sums Σ y/v and Σ 1/v of the comparisons of all history (lead *y* over the window, relative
         to the level, variance *v*), discounted.
@@ -153,7 +153,15 @@ class RecipeBook:
     REMEMBERED_VERSIONS = 64
 
     def add_cost(self, window: str, *, cost_usd: float, work_rows: float) -> None:
-        """Take in what a cycle of energy 1 that was not made from the window alone has cost."""
+        """Take in what a cycle of energy 1 that was not made from the window alone has cost.
+
+        Parameters
+        ----------
+        cost_usd
+            Without the price of a promotion, which does not grow with the rows, USD ≥ 0.
+        work_rows
+            See :func:`work_rows`.
+        """
         newest = cost_usd / max(1.0, work_rows)
         before, memory = self.row_usd.get(window, newest), self.prior.cost_memory
         self.row_usd[window] = memory * before + (1 - memory) * newest
