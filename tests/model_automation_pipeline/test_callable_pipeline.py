@@ -206,6 +206,26 @@ def test_a_loss_of_ones_own_takes_any_target(
     assert workspace.store.bot("alpha").metric is None
 
 
+class Unsendable:
+    """A function object that no other process can be given."""
+
+    def __call__(self, _artifact: bytes, rows: pd.DataFrame, /) -> list[int]:
+        return ones(_artifact, rows)
+
+    def __reduce__(self) -> str:
+        raise RuntimeError("it stays here")
+
+
+def test_an_object_that_cannot_be_sent_is_called_in_this_process(
+    open_workspace: OpenWorkspace, alpha: Describe, stream: DriftingStream
+) -> None:
+    workspace = open_workspace()
+    stream.grow(300)
+    workspace.add_bot(alpha(stream))
+    result = cycle(workspace, CallablePipeline(train=train, predict=Unsendable()))
+    assert result.status in {"promoted", "rejected"}
+
+
 def test_probabilities_are_scored_by_log_loss(
     open_workspace: OpenWorkspace, alpha: Describe, stream: DriftingStream
 ) -> None:

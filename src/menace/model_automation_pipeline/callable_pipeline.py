@@ -92,6 +92,11 @@ class CallableCode:
         function: LossFunction = _found(self.loss_function, self.folder)
         return function
 
+    @property
+    def functions(self) -> tuple[object, ...]:
+        """What a worker must be able to import."""
+        return (self.train_function, self.predict_function, self.loss_function)
+
     def train(self, rows: pd.DataFrame, request: Request) -> Trained:
         """Make a model of labelled rows.
 

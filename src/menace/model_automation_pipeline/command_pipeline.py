@@ -88,6 +88,11 @@ class CommandCode:
             return function
         return self.loss_function
 
+    @property
+    def functions(self) -> tuple[object, ...]:
+        """What a worker must be able to import."""
+        return (self.loss_function,)
+
     def train(self, rows: pd.DataFrame, request: Request) -> Trained:
         """Have the command make a model of labelled rows.
 

@@ -100,6 +100,11 @@ class UserCode(Protocol):
         """Scores rows in place of the bot's metric, if given."""
         ...
 
+    @property
+    def functions(self) -> tuple[object, ...]:
+        """Functions that it holds, or dotted paths, or ``None``: a worker needs them all."""
+        ...
+
     def train(self, rows: pd.DataFrame, request: Request) -> Trained:
         """Make a model of labelled rows."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from menace.errors import UnknownBotError
@@ -111,10 +112,16 @@ def _can_be_sent(code: UserCode) -> bool:
     What a script or a notebook defines, and what a function defines, exists in its own process
     only, and is run there.
     """
-    import pickle
+    return all(
+        function is None or isinstance(function, str) or _is_importable(function)
+        for function in code.functions
+    )
 
-    try:
-        sent = pickle.dumps(code)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return False
-    return b"__main__" not in sent
+
+def _is_importable(function: object) -> bool:
+    """Whether the function is what its module has under its name, in any process."""
+    module = str(getattr(function, "__module__", ""))
+    found: object = None if module == "__main__" else sys.modules.get(module)
+    for name in str(getattr(function, "__qualname__", "")).split("."):
+        found = getattr(found, name, None)
+    return found is function
