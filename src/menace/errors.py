@@ -12,12 +12,17 @@
     │   └── SourceError          the data source itself cannot be read
     ├── StoreError               the store refused or failed
     │   ├── ApprovalError        no such question to a person, or it is answered already
+    │   ├── PatchStateError      no such patch, or it is in another state
     │   ├── CycleConflictError   the bot has a cycle under way, or it is in another state
     │   └── UnknownVersionError  the bot has no such model version
     ├── PackageError             a model package is damaged, foreign or of an unknown type
     ├── EnergyError              an energy outside 1..100
     ├── CapitalError             an entry, a budget or a ratio that the books cannot take
     ├── PipelineError            training or evaluation failed
+    ├── CodingError              helper code cannot be patched as asked
+    │   ├── SandboxError         nothing here can run untrusted code safely
+    │   ├── RepositoryError      git refused, or the repository is not as it must be
+    │   └── PatchConflictError   a patch cannot be taken back without destroying later edits
     ├── ReportError              a report's data contradict themselves, or it cannot be written
     └── MissingDependencyError   an extra or a system library is not installed
 """
@@ -96,6 +101,10 @@ class ApprovalError(StoreError):
     """There is no such question to a person, or it has been answered."""
 
 
+class PatchStateError(StoreError):
+    """There is no such patch, or it is in another state."""
+
+
 class CycleConflictError(StoreError):
     """The bot has a cycle under way already, or the cycle is in another state."""
 
@@ -126,6 +135,30 @@ class PipelineError(MenaceError):
     """
 
     cpu_seconds: float = 0.0
+
+
+class CodingError(MenaceError):
+    """Helper code cannot be patched as asked."""
+
+
+class SandboxError(CodingError):
+    """There is no sandbox here that holds, so nothing that was proposed may run."""
+
+
+class RepositoryError(CodingError):
+    """Git refused or is missing, or the repository is not in the state that is needed."""
+
+
+class PatchConflictError(CodingError):
+    """A patch cannot be taken back without destroying what was edited since.
+
+    Attributes
+    ----------
+    lines
+        Lines of the file as it is now, from 1, that were edited since and would be lost.
+    """
+
+    lines: tuple[int, ...] = ()
 
 
 class ReportError(MenaceError):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from menace.config import LoopSettings
     from menace.double_entry import CapitalEntry
+    from menace.patches import Patch, PatchStatus
     from menace.records import (
         Approval,
         ApprovalState,
@@ -171,7 +172,48 @@ class SearchTrials(Protocol):
         ...
 
 
-class Store(CapitalBooks, ScalingRecords, SearchTrials, Protocol):
+class PatchHistory(Protocol):
+    """The part of a store that remembers patches to helper code, rejected ones too.
+
+    Transactions, errors and threads are those of :class:`Store`.
+    """
+
+    def add_patch(self, patch: Patch) -> Patch:
+        """Append a patch, with a ``patch.STATUS`` event; returns it with its number."""
+        ...
+
+    def move_patch(
+        self,
+        patch_id: int,
+        *,
+        expected: PatchStatus,
+        status: PatchStatus,
+        at: float,
+        **changes: Any,
+    ) -> Patch:
+        """Move a patch from ``expected`` to ``status`` and set the fields in ``changes``.
+
+        Writes a ``patch.STATUS`` event. Raises ``PatchStateError`` if there is none, or it is in
+        another state.
+        """
+        ...
+
+    def patch(self, patch_id: int) -> Patch:
+        """Read one patch. Raises ``PatchStateError`` if there is none."""
+        ...
+
+    def patches(
+        self,
+        bot: str | None = None,
+        *,
+        last: int,
+        statuses: Sequence[PatchStatus] | None = None,
+    ) -> list[Patch]:
+        """Read the ``last`` patches (of one bot) in these states, oldest first."""
+        ...
+
+
+class Store(CapitalBooks, ScalingRecords, SearchTrials, PatchHistory, Protocol):
     """Keeps everything that must not be lost.
 
     Every method is one transaction: when it returns, its effect is durable and visible to other

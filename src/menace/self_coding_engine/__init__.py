@@ -1,0 +1,1 @@
+"""Patches a bot's helper code, safely, before its pipeline runs."""

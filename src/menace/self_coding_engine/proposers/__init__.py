@@ -1,0 +1,1 @@
+"""Those who propose patches: a family, one file each."""

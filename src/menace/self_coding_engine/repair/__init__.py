@@ -1,0 +1,1 @@
+"""Repairs functions whose tests fail, by small edits, without a language model."""
