@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from conformance.capital_conformance import CapitalConformance
+from conformance.patches_conformance import PatchesConformance
 from conformance.trials_conformance import TrialsConformance
 from menace.errors import (
     ConfigError,
@@ -147,7 +148,7 @@ def add_outcomes_in_batches(location: StoreLocation, first: int, batches: int) -
     store.close()
 
 
-class StoreConformance(CapitalConformance, TrialsConformance):
+class StoreConformance(CapitalConformance, TrialsConformance, PatchesConformance):
     """Behaviour that no backend may lack."""
 
     @pytest.fixture

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
     from sqlalchemy import Connection
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision in :mod:`menace.storage.migrations`, known without importing Alembic."""
 
 

@@ -40,6 +40,7 @@ DELIVERED = "delivered = 1"
 UNSETTLED = "state <> 'settled'"
 MOVED = "action <> 'wait'"
 OPEN_QUESTION = "state IN ('pending', 'granted')"
+OUTSIDE_THE_CODE = "status IN ('proposed', 'rejected')"
 
 
 class TextOrNumber(UserDefinedType[Any]):
@@ -295,6 +296,41 @@ trials = _table(
     Column("metric", Text, nullable=False),
     Index("trials_by_bot", "bot_id", "trial_id"),
     Index("trials_by_cycle", "cycle_id"),
+)
+
+patches = _table(
+    "patches",
+    Column("patch_id", BIG, primary_key=True),
+    _bot_id(),
+    Column("target", Text, nullable=False),
+    Column("proposer", Text, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("claim", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("at", REAL, nullable=False),
+    Column("explanation", Text, nullable=False),
+    Column("diff", Text, nullable=False),
+    Column("parameters", Text, nullable=False),
+    Column("seed", BIG, nullable=False),
+    Column("cycle_id", BIG, ForeignKey("cycles.cycle_id")),
+    Column("parent_id", BIG, ForeignKey("patches.patch_id")),
+    Column("base_commit", Text),
+    Column("commit_id", Text),
+    Column("revert_commit", Text),
+    Column("gates", Text, nullable=False),
+    Column("deltas", Text, nullable=False),
+    Column("cpu_seconds", REAL, nullable=False),
+    Column("approved_by", Text),
+    Column("decided_at", REAL),
+    Index("patches_by_bot", "bot_id", "patch_id"),
+    Index("patches_by_parent", "parent_id"),
+    Index(
+        "patches_outside_the_code",
+        "bot_id",
+        "patch_id",
+        sqlite_where=text(OUTSIDE_THE_CODE),
+        postgresql_where=text(OUTSIDE_THE_CODE),
+    ),
 )
 
 leases = _table(

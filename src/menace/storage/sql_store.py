@@ -17,6 +17,7 @@ from menace.storage.documents import (
     to_text,
 )
 from menace.storage.observations import check_last
+from menace.storage.patches import SQLPatchHistory
 from menace.storage.scaling import SQLScalingRecords
 from menace.storage.trials import SQLSearchTrials
 
@@ -97,7 +98,7 @@ class Database(Protocol):
         ...
 
 
-class SQLStore(SQLCapitalBooks, SQLScalingRecords, SQLSearchTrials):
+class SQLStore(SQLCapitalBooks, SQLScalingRecords, SQLSearchTrials, SQLPatchHistory):
     """The :class:`menace.interfaces.Store` on a SQL database.
 
     Opened by :func:`menace.storage.registry.open_store`.
