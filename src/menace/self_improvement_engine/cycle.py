@@ -44,8 +44,27 @@ OWN_STATUSES = ("promoted", "rejected", "failed", "no_data")
 class CodePatcher(Protocol):
     """Patches a bot's helper code before the pipeline runs."""
 
-    def patch(self, bot_name: str, *, energy: int) -> Json:
-        """Try to improve the code; returns what was done, for the cycle's record."""
+    def patch(self, bot_name: str, *, energy: int, cycle_id: int | None = None) -> Json:
+        """Try to improve the code within the cycle's energy.
+
+        Called again with the same ``cycle_id`` after a kill.
+
+        Returns
+        -------
+        dict
+            What was done, for the cycle's record. ``cpu_seconds`` is charged to the cycle, the
+            pipeline gets what is left of its ``energy`` after ``energy_used``, and ``modules``
+            names what was changed.
+        """
+        ...
+
+
+@runtime_checkable
+class CanaryKeeper(Protocol):
+    """Lets patches stay or takes them back, by how their cycles settled; a patcher may be one."""
+
+    def settle(self, bot_name: str) -> None:
+        """Look at the patches whose cycle has settled. Called after every settlement."""
         ...
 
 
@@ -121,7 +140,7 @@ class CycleRunner:
             logger.exception("bot %s: cycle %d failed", bot.name, cycle.cycle_id)
             failed = self._services.store.cycle(cycle.cycle_id)
             return self._fail(
-                bot, failed, f"{type(error).__name__}: {error}", self._paid(bot, error)
+                bot, failed, f"{type(error).__name__}: {error}", self._paid(bot, failed, error)
             )
 
     def _note_begin(self, bot: BotConfig, cycle: Cycle) -> None:
@@ -141,9 +160,20 @@ class CycleRunner:
         if self._patcher is not None:
             if cycle.state is CycleState.DECIDED:
                 cycle = self._advance(cycle, CycleState.PATCHING)
-            patched = self._patcher.patch(cycle.bot, energy=cycle.energy)
-            details = {**cycle.details, "patch": patched}
-            return self._advance(cycle, CycleState.TRAINING, details=details)
+            patched = self._patcher.patch(cycle.bot, energy=cycle.energy, cycle_id=cycle.cycle_id)
+            seconds = self._services.meter.charge(
+                measured_seconds=float(patched.get("cpu_seconds", 0.0)),
+                counted_seconds=float(patched.get("budget_seconds", 0.0)),
+            )
+            price = self._services.store.bot(cycle.bot).economics.cpu_second_usd
+            # On the cycle before its training begins, so that a failure is paid for, too.
+            return self._advance(
+                cycle,
+                CycleState.TRAINING,
+                details={**cycle.details, "patch": {**patched, "cost_usd": seconds * price}},
+                cpu_seconds=seconds,
+                cost_usd=seconds * price,
+            )
         return self._advance(cycle, CycleState.TRAINING)
 
     def _train(self, bot: BotConfig, cycle: Cycle) -> AutomationResult:
@@ -156,17 +186,24 @@ class CycleRunner:
             )
         cycle = self._advance(cycle, CycleState.TRAINING, attempts=cycle.attempts + 1)
         staged = isinstance(self._pipeline, StagedPipeline)
+        energy = max(1, cycle.energy - int(cycle.details.get("patch", {}).get("energy_used", 0)))
         if isinstance(self._pipeline, WindowedPipeline):
             result = self._pipeline.improve(
                 bot.name,
-                energy=cycle.energy,
+                energy=energy,
                 cycle_id=cycle.cycle_id,
                 window=planned_window(cycle),
             )
         elif isinstance(self._pipeline, StagedPipeline):
-            result = self._pipeline.improve(bot.name, energy=cycle.energy, cycle_id=cycle.cycle_id)
+            result = self._pipeline.improve(bot.name, energy=energy, cycle_id=cycle.cycle_id)
         else:
-            result = _own_result(bot, self._pipeline.run(bot.name, energy=cycle.energy))
+            result = _own_result(bot, self._pipeline.run(bot.name, energy=energy))
+        # What patching cost is on the cycle already.
+        result = dataclasses.replace(
+            result,
+            cpu_seconds=cycle.cpu_seconds + result.cpu_seconds,
+            cost_usd=cycle.cost_usd + result.cost_usd,
+        )
         if result.status == "failed":
             why = result.error or result.message or "the pipeline says that it failed"
             return self._fail(bot, cycle, why, result)
@@ -236,15 +273,18 @@ class CycleRunner:
             ),
         )
 
-    def _paid(self, bot: BotConfig, error: Exception) -> AutomationResult | None:
+    def _paid(self, bot: BotConfig, cycle: Cycle, error: Exception) -> AutomationResult | None:
         """Price what a training had used when it failed, where that is known."""
         if not isinstance(error, PipelineError) or not error.cpu_seconds:
             return None
         seconds = self._services.meter.charge(
             measured_seconds=error.cpu_seconds, counted_seconds=error.cpu_seconds
         )
-        cost_usd = seconds * bot.economics.cpu_second_usd
-        return AutomationResult(status="failed", cpu_seconds=seconds, cost_usd=cost_usd)
+        return AutomationResult(
+            status="failed",
+            cpu_seconds=cycle.cpu_seconds + seconds,
+            cost_usd=cycle.cost_usd + seconds * bot.economics.cpu_second_usd,
+        )
 
     def _fail(
         self, bot: BotConfig, cycle: Cycle, why: str, result: AutomationResult | None = None

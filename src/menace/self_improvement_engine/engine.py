@@ -74,7 +74,9 @@ class SelfImprovementEngine:
         Has ``energy_score(load, success_rate, deploy_eff, failure_rate)``; scales the energy of
         cycles that nobody asked for by number.
     self_coding_engine
-        Has ``patch(bot_name, energy=…)``, called before the pipeline.
+        Patches the bot's helper code before the pipeline runs: a
+        :class:`~menace.self_coding_engine.SelfCodingEngine`, or anything with
+        ``patch(bot_name, *, energy, cycle_id)``.
     event_bus, store, clock
         In place of the workspace's.
     meta_logger
@@ -323,7 +325,7 @@ class SelfImprovementEngine:
 
     def _go_back(self, organs: Organs, *, to: int | None) -> ModelVersion:
         version = organs.settler.roll_back(organs.bot, to=to)
-        organs.settler.settle_due(organs.bot)
+        organs.settle()
         self._learn(organs)
         return version
 
@@ -372,7 +374,7 @@ class SelfImprovementEngine:
         self._learn(organs)
         resumed = organs.runner.resume(organs.bot)
         organs.observer.observe(organs.bot, partial=partial)
-        organs.settler.settle_due(organs.bot)
+        organs.settle()
         self._learn(organs)
         organs.deliver_events()
         return resumed
@@ -396,7 +398,7 @@ class SelfImprovementEngine:
         result = organs.runner.run(
             organs.bot, decision, energy=int(plan["energy"]), details=details
         )
-        organs.settler.settle_due(organs.bot)
+        organs.settle()
         self._learn(organs)
         state.save(organs.state_path)
         organs.deliver_events()

@@ -13,7 +13,7 @@ from menace.diagnostic_manager import DiagnosticManager
 from menace.errors import MenaceError
 from menace.interfaces import StagedPipeline, WindowedPipeline
 from menace.records import Decision
-from menace.self_improvement_engine.cycle import CodePatcher, CycleRunner
+from menace.self_improvement_engine.cycle import CanaryKeeper, CodePatcher, CycleRunner
 from menace.self_improvement_engine.learning import Learner
 from menace.self_improvement_engine.lease import process_identity
 from menace.self_improvement_engine.observation import Observer
@@ -66,6 +66,7 @@ class Organs:
     state_path: Path | None
     diagnostics: DiagnosticSource
     observer: Observer
+    patcher: CodePatcher | None
     runner: CycleRunner
     settler: Settler
     learner: Learner
@@ -91,6 +92,7 @@ class Organs:
         """Put an engine's parts together: what it was given, and the defaults for the rest."""
         from menace.model_automation_pipeline import ModelAutomationPipeline
         from menace.model_automation_pipeline.window_pipeline import WindowPipeline
+        from menace.self_coding_engine import SelfCodingEngine
 
         pipeline = engine.pipeline or services.pipeline_of(bot) or ModelAutomationPipeline(services)
         if isinstance(pipeline, WindowPipeline):
@@ -100,7 +102,9 @@ class Organs:
         if state_path is None and folder is not None:
             state_path = folder / f"{bot.name}.engine.json"
         module_log = ModuleRoiLog(None if folder is None else module_log_path(folder, bot.name))
-        patcher: CodePatcher | None = engine.self_coding_engine
+        patcher = engine.self_coding_engine
+        if isinstance(patcher, SelfCodingEngine):
+            patcher = patcher.bound_to(services, bot, module_log=module_log)
         return cls(
             services=services,
             bot=bot,
@@ -109,6 +113,7 @@ class Organs:
             state_path=state_path,
             diagnostics=engine.diagnostics or DiagnosticManager(services.store),
             observer=Observer(services, pipeline),
+            patcher=patcher,
             runner=CycleRunner(services, pipeline, patcher),
             settler=Settler(services),
             learner=Learner(
@@ -125,6 +130,12 @@ class Organs:
             staged=isinstance(pipeline, StagedPipeline),
             windows=pipeline.windows if isinstance(pipeline, WindowedPipeline) else (RECENT,),
         )
+
+    def settle(self) -> None:
+        """Settle what is due, and let the patches of settled cycles stay or be taken back."""
+        self.settler.settle_due(self.bot)
+        if isinstance(self.patcher, CanaryKeeper):
+            self.patcher.settle(self.bot.name)
 
     def store_decision(self, decision: Decision) -> Decision:
         """Store a decision; a no that only repeats the last one takes its place."""

@@ -19,6 +19,11 @@ def planned_window(cycle: Cycle) -> str:
     return str(cycle.details.get("plan", {}).get("window", RECENT))
 
 
+def model_cost_usd(cycle: Cycle) -> float:
+    """Say what making the model cost, USD: the cycle's cost without that of patching helper code."""
+    return cycle.cost_usd - float(cycle.details.get("patch", {}).get("cost_usd", 0.0))
+
+
 def refit_cost_usd(loop: LoopState, cycle: Cycle) -> float | None:
     """Say what a refit on the window is expected to cost, after this cycle, USD.
 
@@ -27,7 +32,8 @@ def refit_cost_usd(loop: LoopState, cycle: Cycle) -> float | None:
     cost = loop.cycle_cost_usd
     if cycle.energy > 1 or planned_window(cycle) != RECENT or not _worked(cycle):
         return cost
-    return cycle.cost_usd if cost is None else cost + COST_ALPHA * (cycle.cost_usd - cost)
+    paid = model_cost_usd(cycle)
+    return paid if cost is None else cost + COST_ALPHA * (paid - cost)
 
 
 def recipes_after(loop: LoopState, cycle: Cycle, *, promotion_usd: float = 0.0) -> Json:
@@ -42,7 +48,7 @@ def recipes_after(loop: LoopState, cycle: Cycle, *, promotion_usd: float = 0.0) 
     book = RecipeBook.from_json(loop.recipes)
     window, rows = planned_window(cycle), cycle.details.get("plan", {}).get("work_rows", 0.0)
     if cycle.energy == 1 and window != RECENT and rows > 0 and _worked(cycle):
-        cpu_usd = max(0.0, cycle.cost_usd - promotion_usd)
+        cpu_usd = max(0.0, model_cost_usd(cycle) - promotion_usd)
         book.add_cost(window, cost_usd=cpu_usd, work_rows=rows)
     compared = metrics.get("windows")
     if compared:
@@ -79,4 +85,4 @@ def note_gain(gains: GainBook, cycle: Cycle, entry: LedgerEntry) -> None:
 
 
 def _worked(cycle: Cycle) -> bool:
-    return cycle.version is not None or cycle.cost_usd > 0
+    return cycle.version is not None or model_cost_usd(cycle) > 0

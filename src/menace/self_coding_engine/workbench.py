@@ -1,0 +1,262 @@
+"""The workbench: where texts of a file are tried out, in the sandbox and within a budget."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import shlex
+import shutil
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from menace.errors import CodingError
+from menace.self_coding_engine.sandbox import SandboxLimits
+from menace.self_coding_engine.testing import TestServer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Protocol
+
+    import pandas as pd
+
+    from menace.records import BotConfig
+    from menace.self_coding_engine.proposal import TestReport
+    from menace.self_coding_engine.sandbox import Sandbox, SandboxRun
+    from menace.self_coding_engine.settings import CodingSettings
+
+    class QualityJudge(Protocol):
+        """Says how well the bot's model does with features: mean loss on later rows."""
+
+        def __call__(
+            self, rows: pd.DataFrame, bot: BotConfig, features: pd.DataFrame | None
+        ) -> float:
+            """Mean loss by forward validation, in units of the bot's metric."""
+            ...
+
+
+FEATURE_LIMITS = SandboxLimits(
+    wall_seconds=120.0, cpu_seconds=60.0, memory_bytes=2 << 30, output_bytes=512 << 20
+)
+MEASURE_LIMITS = SandboxLimits(wall_seconds=120.0, cpu_seconds=60.0, memory_bytes=2 << 30)
+
+
+class SandboxWorkbench:
+    """Tries texts of one file out; a context manager.
+
+    Parameters
+    ----------
+    sandbox
+        Where they run; without one every answer is ``None``.
+    root
+        A checkout, which is only read.
+    target
+        The file, relative to it.
+    settings
+        Tests, measure and feature helper.
+    seconds
+        The budget in CPU-seconds: of the sandbox and of the calling thread.
+    rows, bot, judge
+        For :meth:`validate`: the bot's labelled rows and what scores features on them.
+    """
+
+    def __init__(
+        self,
+        sandbox: Sandbox | None,
+        *,
+        root: Path,
+        target: str,
+        settings: CodingSettings,
+        seconds: float,
+        rows: pd.DataFrame | None = None,
+        bot: BotConfig | None = None,
+        judge: QualityJudge | None = None,
+    ) -> None:
+        self._sandbox = sandbox
+        self._root = root
+        self._target = target
+        self._settings = settings
+        self._rows, self._bot, self._judge = rows, bot, judge
+        self._budget = seconds
+        self._turn_ends_at = 0.0
+        self._sandbox_seconds = 0.0
+        self._began = time.thread_time()
+        self._resources = ExitStack()
+        self._server: TestServer | None = None
+        self._scratch: Path | None = None
+        self._row_files: Path | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._resources.close()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What was used so far."""
+        server = 0.0 if self._server is None else self._server.cpu_seconds
+        return time.thread_time() - self._began + self._sandbox_seconds + server
+
+    @property
+    def test_server(self) -> TestServer | None:
+        """The server that runs the tests; ``None`` without a sandbox."""
+        if self._server is None and self._sandbox is not None:
+            self._server = self._resources.enter_context(
+                TestServer(
+                    self._sandbox,
+                    folder=self._root,
+                    target=self._target,
+                    tests=self._settings.tests,
+                )
+            )
+        return self._server
+
+    def limit_turn(self, share: float) -> None:
+        """Let ``seconds_left`` count down this share of what is left in all."""
+        self._turn_ends_at = self.seconds_in_all() * (1.0 - share)
+
+    def seconds_in_all(self) -> float:
+        """CPU-seconds that are left for all turns and for judging."""
+        return max(0.0, self._budget - self.cpu_seconds)
+
+    def seconds_left(self) -> float:
+        """CPU-seconds that are left of the turn."""
+        return max(0.0, self.seconds_in_all() - self._turn_ends_at)
+
+    def run_tests(self, source: str, *, lines: bool = False) -> TestReport | None:
+        """Run the tests with this text in place of the target."""
+        if self.seconds_in_all() <= 0.0 or self.test_server is None:
+            return None
+        return self.test_server.run(source, lines=lines)
+
+    def measure(self, source: str) -> float | None:
+        """Measure the user's figure with this text, lower is better.
+
+        Raises
+        ------
+        CodingError
+            If the command fails or its last line is no number.
+        """
+        command = self._settings.measure
+        if command is None or self._sandbox is None or self.seconds_in_all() <= 0.0:
+            return None
+        folder = self._copy()
+        (folder / self._target).write_text(source, encoding="utf-8", newline="")
+        words = shlex.split(command)
+        if words[0] in {"python", "python3"}:
+            words[0] = "{python}"
+        run = self._sandbox.run(words, folder=folder, limits=MEASURE_LIMITS)
+        self._sandbox_seconds += run.cpu_seconds
+        printed = run.output.decode("utf-8", "replace").strip().splitlines()
+        if run.reason != "exited" or run.code != 0:
+            raise CodingError(
+                f"the measure {command!r} {_ended(run)}.",
+                remedy="run it by hand in the repository; it must print a number on its last line",
+            )
+        try:
+            figure = float(printed[-1])
+        except (IndexError, ValueError) as error:
+            raise CodingError(
+                f"the measure {command!r} printed no number on its last line.",
+                remedy="print one number there, lower is better",
+            ) from error
+        return figure if math.isfinite(figure) else math.inf
+
+    def validate(self, source: str) -> float | None:
+        """Mean loss by forward validation of the bot's model over features made by this text.
+
+        Raises
+        ------
+        CodingError
+            If the feature helper fails on the bot's rows.
+        """
+        if self._judge is None or self._rows is None or self._bot is None:
+            return None
+        if self.seconds_in_all() <= 0.0:
+            return None
+        features = self.features(source)
+        return None if features is None else self._judge(self._rows, self._bot, features)
+
+    def features(self, source: str) -> pd.DataFrame | None:
+        """Make the features of the bot's rows with this text, in the sandbox.
+
+        Returns
+        -------
+        DataFrame or None
+            As many rows as the bot's; ``None`` where there is nothing to make them of or in.
+        """
+        import pandas as pd
+
+        helper, rows, bot = self._settings.features, self._rows, self._bot
+        if helper is None or rows is None or bot is None or self._sandbox is None:
+            return None
+        file, _, function = helper.partition(":")
+        if file != self._target:
+            return None
+        hidden = [name for name in (bot.target, *bot.drop) if name in rows.columns]
+        seen = rows.drop(columns=hidden)
+        order = {
+            "rows": str(self._rows_file(seen)),
+            "types": {str(name): str(kind) for name, kind in seen.dtypes.items()},
+            "root": str(self._root),
+            "target": self._target,
+            "function": function,
+            "source": source,
+        }
+        program = Path(__file__).with_name("feature_program.py")
+        run = self._sandbox.run(
+            ["{python}", str(program)],
+            folder=self._root,
+            bind=(program, self._rows_file(seen).parent),
+            limits=replace(FEATURE_LIMITS, cpu_seconds=max(5.0, self.seconds_in_all())),
+            input=json.dumps(order).encode("utf-8") + b"\n",
+        )
+        self._sandbox_seconds += run.cpu_seconds
+        if run.reason != "exited" or run.code != 0:
+            raise CodingError(
+                f"the feature helper {helper} {_ended(run)}.",
+                bot=bot.name,
+                remedy="it takes the bot's rows without the target and returns as many rows",
+            )
+        return pd.read_csv(io.BytesIO(run.output))
+
+    def _rows_file(self, seen: pd.DataFrame) -> Path:
+        """Write the rows once, where the sandbox can read them."""
+        if self._row_files is None:
+            folder = self._temporary("menace-rows-")
+            seen.to_csv(folder / "rows.csv", index=False)
+            self._row_files = folder / "rows.csv"
+        return self._row_files
+
+    def _copy(self) -> Path:
+        """Copy the checkout once, so that a text can stand in its target's place."""
+        if self._scratch is None:
+            self._scratch = self._temporary("menace-measure-") / "code"
+            shutil.copytree(
+                self._root, self._scratch, symlinks=True, ignore=shutil.ignore_patterns(".git")
+            )
+        return self._scratch
+
+    def _temporary(self, prefix: str) -> Path:
+        return Path(
+            self._resources.enter_context(tempfile.TemporaryDirectory(prefix=prefix))
+        ).resolve()
+
+
+def _ended(run: SandboxRun) -> str:
+    """Say how a run went wrong, with the end of what it said."""
+    how = f"ended with code {run.code}" if run.reason == "exited" else f"was ended: {run.reason}"
+    said = run.errors.decode("utf-8", "replace").strip().splitlines()
+    tail = f" ({said[-1][:300]})" if said else ""
+    seen = f"; it tried: {', '.join(run.violations[:3])}" if run.violations else ""
+    return how + tail + seen

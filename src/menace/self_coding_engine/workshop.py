@@ -1,0 +1,242 @@
+"""The workshop: a checkout, a sandbox, the proposers and the gates, put together for attempts."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from menace.errors import CodingError, SandboxError
+from menace.patches import Patch, PatchStatus
+from menace.self_coding_engine.attempt import Outcome, attempt, situation_of
+from menace.self_coding_engine.diffs import unified_diff
+from menace.self_coding_engine.judging import MUTATION_SCORE, Bench, make_judge
+from menace.self_coding_engine.proposal import CodingTask
+from menace.self_coding_engine.proposers.registry import open_proposers
+from menace.self_coding_engine.sandbox import Sandbox
+from menace.self_coding_engine.workbench import SandboxWorkbench
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from menace.interfaces import PatchHistory
+    from menace.self_coding_engine.attempt import Judged
+    from menace.self_coding_engine.cared_bot import CaredBot
+    from menace.self_coding_engine.proposal import Proposer
+    from menace.self_coding_engine.proposer_archive import ProposerArchive
+    from menace.self_coding_engine.repository import Repository
+    from menace.self_coding_engine.settings import CodingSettings
+
+logger = logging.getLogger(__name__)
+
+_IN_THE_CODE = (PatchStatus.CANARY, PatchStatus.KEPT)
+HISTORY = 200
+"""Earlier patches of a bot that an attempt is told of, the newest."""
+
+
+class Workshop:
+    """Attempts patches on one commit of a repository.
+
+    Parameters
+    ----------
+    repository
+        The user's; only its present commit is read.
+    settings
+        What may be patched and how it is judged.
+    cared
+        The bot, if the code is one's.
+    history
+        Earlier patches.
+    archive
+        Says whom to ask first.
+    proposers
+        In place of those that the settings name.
+    seed
+        Of everything random.
+    told
+        Is told what is going on, a phrase at a time.
+
+    Attributes
+    ----------
+    base
+        The commit that everything is made on.
+    held
+        Why nothing may go into the code: there is no sandbox here. ``None`` where there is one.
+    situation
+        That of the last attempt, as the archive knows it.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        settings: CodingSettings,
+        *,
+        cared: CaredBot | None,
+        history: PatchHistory,
+        archive: ProposerArchive,
+        proposers: Sequence[Proposer] | None,
+        seed: int,
+        told: Callable[[str], None],
+    ) -> None:
+        self._repository = repository
+        self._settings = settings
+        self._cared = cared
+        self._history = history
+        self._archive = archive
+        self._told = told
+        self._seed = seed
+        self._proposers = (
+            open_proposers(settings.proposers, settings) if proposers is None else list(proposers)
+        )
+        self.base = repository.head()
+        self.situation = ""
+        self.held: str | None = None
+        self._sandbox: Sandbox | None = None
+        try:
+            self._sandbox = Sandbox.find()
+        except SandboxError as error:
+            self.held = f"nothing was applied: {error.message}"
+            logger.warning("patches are proposed only: %s", error)
+        self._task: CodingTask | None = None
+
+    def targets_in_turn(self, history: Sequence[Patch]) -> list[str]:
+        """List the files that may be patched now, the one that was tried longest ago first.
+
+        A file with a patch that waits for a person, or with uncommitted edits, is left out.
+        """
+        tried = {patch.target: patch.at for patch in history}
+        waiting = {p.target for p in history if p.status is PatchStatus.WAITING}
+        with self._repository.worktree(self.base) as root:
+            found = self._targets(root)
+        free = [t for t in found if t not in waiting and self._repository.is_clean(t)]
+        return sorted(free, key=lambda target: (tried.get(target, 0.0), target))
+
+    def attempt(self, target: str, *, seconds: float, description: str = "") -> Outcome:
+        """Ask the proposers for one patch of one file.
+
+        Raises
+        ------
+        CodingError
+            If the file is no target.
+        RepositoryError
+            If it has uncommitted edits, or git refuses.
+        """
+        import numpy as np
+
+        with self._repository.worktree(self.base) as root:
+            self._check_target(root, target)
+            source = (root / target).read_text(encoding="utf-8")
+            rows, cared = self._rows(target), self._cared
+            with SandboxWorkbench(
+                self._sandbox,
+                root=root,
+                target=target,
+                settings=self._settings,
+                seconds=seconds,
+                rows=rows,
+                bot=None if cared is None else cared.bot,
+                judge=None if cared is None else cared.judge,
+            ) as workbench:
+                self._told(f"{target}: running its tests")
+                bot = "" if cared is None else cared.bot.name
+                earlier = self._history.patches(bot or None, last=HISTORY)
+                self._task = task = CodingTask(
+                    root=root,
+                    target=target,
+                    source=source,
+                    description=description,
+                    report=workbench.run_tests(source, lines=True),
+                    rows=rows,
+                    bot=None if cared is None else cared.bot,
+                    history=[patch for patch in earlier if patch.target == target],
+                    rankings=[] if cared is None else cared.rankings(),
+                    seed=self._seed,
+                )
+                self.situation = situation_of(
+                    task,
+                    feature_file=self._settings.feature_file,
+                    measured=self._settings.measure is not None,
+                )
+                # One stream per attempt, so that who is asked first repeats with the history.
+                rng = np.random.default_rng([self._seed, len(earlier)])
+                names = [proposer.name for proposer in self._proposers]
+                turn = self._archive.order(self.situation, names, rng)
+                ordered = sorted(self._proposers, key=lambda proposer: turn.index(proposer.name))
+                judge = make_judge(
+                    Bench(self._sandbox, workbench, root, self._settings, cared), told=self._told
+                )
+                outcome = attempt(task, ordered, workbench, judge, told=self._told)
+                outcome.total_seconds = workbench.cpu_seconds
+                return outcome
+
+    def record(self, judged: Judged, status: PatchStatus, *, cycle_id: int | None) -> Patch:
+        """Write a judged proposal of the last attempt as a patch."""
+        proposal, task = judged.proposal, self._task
+        if task is None:
+            raise CodingError("there was no attempt yet.")
+        before = [patch for patch in task.history if patch.status in _IN_THE_CODE]
+        deltas: dict[str, float] = {}
+        for report in judged.gates:
+            deltas.update(report.figures.get("deltas", {}))
+        return Patch(
+            bot="nobody" if self._cared is None else self._cared.bot.name,
+            target=proposal.target,
+            proposer=proposal.proposer,
+            operator=proposal.operator,
+            claim=proposal.claim,
+            status=status,
+            at=self._now(),
+            explanation=proposal.explanation,
+            diff=unified_diff(task.source, proposal.source, proposal.target),
+            parameters={**proposal.parameters, "situation": self.situation},
+            seed=self._seed,
+            cycle_id=cycle_id,
+            parent_id=before[-1].patch_id if before else None,
+            base_commit=self.base,
+            gates=judged.gates,
+            deltas=deltas,
+            cpu_seconds=judged.cpu_seconds,
+        )
+
+    def needs_a_person(self, judged: Judged) -> str | None:
+        """Say why a proposal that passed may not go in by itself; ``None`` if it may."""
+        if self._settings.approval == "person":
+            return "every patch of this code wants a person's yes"
+        for report in judged.gates:
+            if report.name == MUTATION_SCORE and report.figures.get("weak"):
+                return report.reason
+        return None
+
+    def _targets(self, root: Path) -> list[str]:
+        found = {
+            path.relative_to(root).as_posix()
+            for pattern in self._settings.targets
+            for path in root.glob(pattern)
+            if path.is_file() and not path.is_symlink()
+        }
+        return sorted(found)
+
+    def _check_target(self, root: Path, target: str) -> None:
+        targets = self._targets(root)
+        if target not in targets:
+            raise CodingError(
+                f"{target} is none of the files that may be patched.",
+                remedy=f"there are: {', '.join(targets) or 'none'}; targets are "
+                f"{', '.join(self._settings.targets)}, as committed",
+            )
+        if not self._repository.is_clean(target):
+            raise CodingError(
+                f"{target} has edits that are not committed.",
+                remedy="commit or undo them; menace does not touch what you have not committed",
+            )
+
+    def _rows(self, target: str) -> pd.DataFrame | None:
+        if self._cared is None or target != self._settings.feature_file:
+            return None
+        return self._cared.rows()
+
+    def _now(self) -> float:
+        return time.time() if self._cared is None else self._cared.clock.now()
