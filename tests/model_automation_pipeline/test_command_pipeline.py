@@ -16,7 +16,7 @@ import pytest
 from menace.errors import PackageError, PipelineError
 from menace.execution.process_pool import ProcessPool
 from menace.model_automation_pipeline import CommandPipeline
-from menace.model_automation_pipeline.supervised_command import (
+from menace.supervision.supervised_command import (
     Limits,
     run_supervised,
 )

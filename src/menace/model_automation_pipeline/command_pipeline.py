@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from menace.config import load_dotted, validated_settings
 from menace.errors import ConfigError
 from menace.model_automation_pipeline.command_exchange import Exchange
-from menace.model_automation_pipeline.supervised_command import Limits, run_supervised
+from menace.supervision.supervised_command import Limits, run_supervised
 from menace.model_automation_pipeline.user_code import LossFunction, Predicted, Trained
 from menace.model_automation_pipeline.user_code_pipeline import UserCodePipeline
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from menace.errors import ConfigError, PipelineError
+from menace.supervision.supervisor_process import SupervisorProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from menace.records import Json
 
@@ -111,37 +109,17 @@ def run_supervised(
         "memory_limit_bytes": limits.memory_bytes,
         "output_limit_bytes": limits.output_bytes,
     }
-    supervisor = Path(__file__).with_name("command_supervisor.py")
-    # This interpreter and a module of menace; what the user named goes through the pipe.
-    process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-I", "-S", str(supervisor)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=dict(environment),
-        start_new_session=True,  # so that Ctrl-C in a terminal reaches menace, and it alone
-    )
-    if process.stdin is None or process.stdout is None:
-        raise PipelineError("the supervisor of the command has no pipes.", bot=bot)
+    report = SupervisorProcess(
+        "menace.supervision.command_supervisor", order, environment=environment
+    ).report()
     try:
-        with suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(order).encode("ascii") + b"\n")
-            process.stdin.flush()
-        answer = process.stdout.read()
-    finally:
-        # The end of its input is the end of the command, if it still runs.
-        process.stdout.close()
-        with suppress(BrokenPipeError):
-            process.stdin.close()
-        process.wait()
-    try:
-        return _checked(answer, arguments, limits, bot)
+        return _checked(report, arguments, limits, bot)
     except PipelineError as error:
-        error.cpu_seconds = float(json.loads(answer).get("cpu_seconds", 0.0)) if answer else 0.0
+        error.cpu_seconds = float(report.get("cpu_seconds", 0.0))
         raise
 
 
-def _checked(answer: bytes, command: list[str], limits: Limits, bot: str | None) -> CommandReport:
-    report: Json = json.loads(answer) if answer else {"reason": "lost"}
+def _checked(report: Json, command: list[str], limits: Limits, bot: str | None) -> CommandReport:
     reason, name = report["reason"], command[0] if command else ""
     if reason == "exited" and report["code"] == 0:
         return CommandReport(
