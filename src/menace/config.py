@@ -125,8 +125,10 @@ class AutoscaleSettings:
 class WorkspaceSettings:
     """The content of a ``menace.toml``.
 
-    ``pipelines`` are the tables ``[pipelines.NAME]``; what each kind takes is checked where it is
-    made (:mod:`menace.model_automation_pipeline.pipeline_registry`).
+    ``pipelines`` are the tables ``[pipelines.NAME]`` and ``coding`` the tables ``[coding.BOT]``;
+    what they take is checked where it is used
+    (:mod:`menace.model_automation_pipeline.pipeline_registry`,
+    :mod:`menace.self_coding_engine.settings`).
     """
 
     store_url: str = "sqlite:///menace.db"
@@ -134,6 +136,7 @@ class WorkspaceSettings:
     state: str = "state"
     loop: LoopSettings = field(default_factory=LoopSettings)
     pipelines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    coding: dict[str, dict[str, Any]] = field(default_factory=dict)
     capital: CapitalSettings = field(default_factory=CapitalSettings)
     autoscale: AutoscaleSettings = field(default_factory=AutoscaleSettings)
 

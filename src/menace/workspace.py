@@ -14,7 +14,7 @@ from menace.config import (
     read_settings,
     validated_bot,
 )
-from menace.errors import DataError, WorkspaceError
+from menace.errors import ConfigError, DataError, WorkspaceError
 from menace.interfaces import Services
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from menace.data_bot import DataBot
     from menace.interfaces import Clock, CpuMeter, Executor, Pipeline, Store
     from menace.records import BotConfig
+    from menace.self_coding_engine import SelfCodingEngine
     from menace.self_improvement_engine import ImprovementEngineRegistry, SelfImprovementEngine
 
 DEFAULT_TOML = """\
@@ -51,6 +52,11 @@ DEFAULT_TOML = """\
 # [pipelines.NAME]         # code of your own in place of menace's models: docs/pipelines.md
 # kind = "command"         # or "callable", or "object"
 # command = ["{python}", "train.py"]
+
+# [coding.BOT]             # helper code that may be patched: docs/self-coding.md
+# repository = "bots/alpha"
+# targets = ["helpers/*.py"]
+# tests = "pytest -q tests"
 
 # [autoscale]              # for `menace run --autoscale`
 # max_engines = 5
@@ -223,6 +229,8 @@ class Workspace:
 
         self.store.bot(bot)
         options.setdefault("capital_bot", self.configured_capital_bot)
+        if bot in self.settings.coding:
+            options.setdefault("self_coding_engine", self.coding(bot))
         return SelfImprovementEngine(bot, services=self._services, **options)
 
     def pipeline(self, bot: str) -> Pipeline:
@@ -242,6 +250,31 @@ class Workspace:
         if isinstance(pipeline, WindowPipeline):
             return pipeline.bound_to(self._services)
         return pipeline
+
+    def coding(self, bot: str) -> SelfCodingEngine:
+        """Make what patches the helper code of a bot, as ``[coding.BOT]`` describes it.
+
+        Raises
+        ------
+        UnknownBotError
+            If there is no such bot.
+        ConfigError
+            If ``menace.toml`` has no such table, or a setting in it is wrong.
+        """
+        from menace.self_coding_engine import SelfCodingEngine, coding_settings
+        from menace.self_improvement_engine.patching import cared_bot
+
+        config, table = self.store.bot(bot), self.settings.coding.get(bot)
+        if table is None:
+            raise ConfigError(
+                "menace.toml does not say where its helper code is.",
+                bot=bot,
+                remedy=f'add a table [coding.{bot}] with repository = "FOLDER"',
+            )
+        settings = coding_settings(table, where=f"[coding.{bot}]")
+        folder = self.folder / settings.repository
+        made = SelfCodingEngine(folder, settings=settings, seed=config.seed)
+        return made.bound_to(cared_bot(self._services, config))
 
     def registry(self, names: Sequence[str] | None = None) -> ImprovementEngineRegistry:
         """Make a registry with an engine for every bot of the workspace, or for the named ones.

@@ -72,12 +72,13 @@ def _register_commands() -> None:
         caring,
         doctor,
         looking,
+        patching,
         rankings,
         replaying,
         service,
     )
 
-    del approvals, bots, capital, caring, doctor, looking, rankings, replaying, service
+    del approvals, bots, capital, caring, doctor, looking, patching, rankings, replaying, service
 
 
 def _log_to_stderr() -> None:

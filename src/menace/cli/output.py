@@ -57,6 +57,17 @@ class Output:
             yield
 
     @contextmanager
+    def phases(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Show which step of something is under way; yields ``told(phrase)``."""
+        if not self._is_watched():
+            yield lambda _phrase: None
+            return
+        from rich.markup import escape
+
+        with console(stderr=True).status(escape(what)) as status:
+            yield lambda phrase: status.update(escape(f"{what} · {phrase}"))
+
+    @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
         """Show a progress bar, on the error stream; yields ``report(done, total)``."""
         if not self._is_watched():

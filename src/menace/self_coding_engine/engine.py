@@ -218,6 +218,11 @@ class SelfCodingEngine:
             return shown(outcome, workshop)
         return self._concluded(rollout, workshop, outcome, cycle_id=None)
 
+    def targets_in_turn(self, bot_name: str) -> list[str]:
+        """List the files that may be patched now, the one that was tried longest ago first."""
+        workshop = self._workshop(self._opened(), lambda _phrase: None)
+        return workshop.targets_in_turn(self.history.patches(bot_name, last=200))
+
     def settle(self, bot_name: str) -> None:
         """Let the canaries of settled cycles stay, or take them back.
 

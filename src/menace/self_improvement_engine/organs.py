@@ -17,6 +17,7 @@ from menace.self_improvement_engine.cycle import CanaryKeeper, CodePatcher, Cycl
 from menace.self_improvement_engine.learning import Learner
 from menace.self_improvement_engine.lease import process_identity
 from menace.self_improvement_engine.observation import Observer
+from menace.self_improvement_engine.patching import cared_bot
 from menace.self_improvement_engine.settlement import Settler
 from menace.self_improvement_policy import SelfImprovementPolicy
 from menace.self_improvement_policy.prior import shipped_prior
@@ -104,7 +105,7 @@ class Organs:
         module_log = ModuleRoiLog(None if folder is None else module_log_path(folder, bot.name))
         patcher = engine.self_coding_engine
         if isinstance(patcher, SelfCodingEngine):
-            patcher = patcher.bound_to(services, bot, module_log=module_log)
+            patcher = patcher.bound_to(cared_bot(services, bot))
         return cls(
             services=services,
             bot=bot,

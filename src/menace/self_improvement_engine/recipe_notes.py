@@ -20,7 +20,7 @@ def planned_window(cycle: Cycle) -> str:
 
 
 def model_cost_usd(cycle: Cycle) -> float:
-    """Say what making the model cost, USD: the cycle's cost without that of patching helper code."""
+    """Say what making the model cost, USD: what the cycle cost without patching its code."""
     return cycle.cost_usd - float(cycle.details.get("patch", {}).get("cost_usd", 0.0))
 
 
