@@ -20,7 +20,6 @@ from menace.self_coding_engine.proposer_archive import ProposerArchive
 from menace.self_coding_engine.results import module_of, result_of, shown, why_none
 from menace.self_coding_engine.rollout import Rollout, proves
 from menace.self_coding_engine.settings import CodingSettings, check_settings
-from menace.self_coding_engine.workshop import Workshop
 from menace.state_file import read_state, write_state
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from menace.self_coding_engine.cared_bot import CaredBot
     from menace.self_coding_engine.proposal import Proposer
     from menace.self_coding_engine.repository import Repository
+    from menace.self_coding_engine.workshop import Workshop
 
 logger = logging.getLogger(__name__)
 
@@ -401,6 +401,8 @@ class SelfCodingEngine:
         return Rollout(repository, self.history, clock, bot=bot)
 
     def _workshop(self, repository: Repository, told: Callable[[str], None]) -> Workshop:
+        from menace.self_coding_engine.workshop import Workshop
+
         return Workshop(
             repository,
             self.settings,
