@@ -1,0 +1,138 @@
+"""Forks a child for what may go wrong, and listens to it until it ends or is ended."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Tell = Callable[[Any], None]
+
+MEMORY_ABOVE_BYTES = 1 << 30
+"""Address space that a child may take beyond its parent's."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a child told, in order, and how it ended.
+
+    Attributes
+    ----------
+    end
+        ``""`` if it came to its own end, else why it did not.
+    """
+
+    told: list[Any] = field(default_factory=list)
+    end: str = ""
+
+
+def in_child(
+    body: Callable[[Tell], None],
+    *,
+    seconds: float,
+    silence_seconds: float,
+    enough: Callable[[Any], bool] | None = None,
+) -> Heard:
+    """Run ``body`` in a forked child and gather what it tells as it comes.
+
+    A child that dies or hangs has still told what came before.
+
+    Parameters
+    ----------
+    seconds, silence_seconds
+        On the clock: for all of it, and between two words; then the child is killed.
+    enough
+        Asked after each word; the child is killed as soon as it says so.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _be_child(body, writing)
+    os.close(writing)
+    heard = Heard()
+    try:
+        heard.end = _listen(reading, heard.told, seconds, silence_seconds, enough)
+    finally:
+        os.close(reading)
+        heard.end = _reap(child, heard.end)
+    return heard
+
+
+def _be_child(body: Callable[[Tell], None], writing: int) -> None:
+    code = 1
+    try:
+        with contextlib.suppress(OSError):
+            os.setpgid(0, 0)
+        _limit_memory()
+        gc.disable()
+        with os.fdopen(writing, "wb", buffering=0) as pipe:
+
+            def tell(word: Any) -> None:
+                pipe.write(json.dumps(word).encode() + b"\n")
+
+            body(tell)
+            tell("end")
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _limit_memory() -> None:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        now = int(file.read().split()[0]) * resource.getpagesize()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = now + MEMORY_ABOVE_BYTES
+    if soft == resource.RLIM_INFINITY or soft > most:
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+
+
+def _listen(
+    reading: int,
+    told: list[Any],
+    seconds: float,
+    silence_seconds: float,
+    enough: Callable[[Any], bool] | None,
+) -> str:
+    until = time.monotonic() + seconds
+    rest = b""
+    while True:
+        left = until - time.monotonic()
+        ready = select.select([reading], [], [], max(0.0, min(left, silence_seconds)))[0]
+        if not ready:
+            return "the time was up" if left <= silence_seconds else "it hung"
+        data = os.read(reading, 1 << 16)
+        if not data:
+            return "it ended early"
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            word = json.loads(line)
+            if word == "end":
+                return ""
+            told.append(word)
+            if enough is not None and enough(word):
+                return "enough"
+
+
+def _reap(child: int, end: str) -> str:
+    if end:
+        # Its whole group: what a test has started ends with it.
+        for kill in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if end != "it ended early":
+        return end
+    if os.WIFSIGNALED(status):
+        return f"it was ended by signal {os.WTERMSIG(status)}"
+    return f"it exited early with code {os.WEXITSTATUS(status)}"
