@@ -101,3 +101,18 @@ def test_it_survives_json_to_the_bit_and_always_orders_all(
     assert orders[0] == orders[1]
     assert sorted(orders[0]) == sorted(NAMES)
     assert all(0.0 <= record.won <= record.asked + 1e-9 for _, _, record in archive.records())
+
+
+def test_attempts_that_find_nothing_are_followed_by_longer_and_longer_rests() -> None:
+    archive = ProposerArchive()
+    rests = []
+    for _ in range(7):
+        archive.attempted(found=False)
+        archive = ProposerArchive.from_json(archive.to_json())
+        rest = 0
+        while archive.rests():
+            rest += 1
+        rests.append(rest)
+    assert rests == [1, 3, 7, 15, 31, 31, 31]
+    archive.attempted(found=True)
+    assert not archive.rests()

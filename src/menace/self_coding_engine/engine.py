@@ -151,7 +151,7 @@ class SelfCodingEngine:
             ``modules`` that were changed, ``cpu_seconds``, ``budget_seconds``, ``energy_used``.
         """
         per_unit = 1.0 if self._cared is None else self._cared.bot.seconds_per_energy
-        budget = energy * per_unit * self.settings.energy_share
+        budget = per_unit * max(energy * self.settings.energy_share, float(self.settings.energy))
         used = 0.0
         try:
             result, used = self._patch_in_cycle(bot_name, budget, cycle_id)
@@ -298,6 +298,10 @@ class SelfCodingEngine:
             patch, source = granted
             patch = dataclasses.replace(patch, cycle_id=cycle_id)
             return self._brought(rollout, patch, source), 0.0
+        if self._learned().rests():
+            self._save_archive()
+            why = "earlier attempts found nothing: it rests for some cycles"
+            return PatchResult(None, "none", reverted=True, message=why), 0.0
         if budget < self.settings.least_seconds:
             least = self.settings.least_seconds
             why = f"the energy buys {budget:g} s for patching, and {least:g} s is least"
@@ -312,6 +316,8 @@ class SelfCodingEngine:
             result = self._concluded(rollout, workshop, outcome, cycle_id=cycle_id)
             if outcome.winner is not None or budget - used < self.settings.least_seconds:
                 break
+        self._learned().attempted(found=result.status not in {"none", PatchStatus.REJECTED})
+        self._save_archive()
         return result, used
 
     def _concluded(
@@ -420,13 +426,14 @@ class SelfCodingEngine:
             data = (
                 None if path is None else read_state(path, kind=STATE_KIND, version=STATE_VERSION)
             )
-            self._archive = ProposerArchive.from_json({} if data is None else data["proposers"])
+            made = ProposerArchive() if data is None else ProposerArchive.from_json(data["archive"])
+            self._archive = made
         return self._archive
 
     def _save_archive(self) -> None:
         path = None if self._cared is None else self._cared.state_path
         if path is not None:
-            data = {"proposers": self._learned().to_json()}
+            data = {"archive": self._learned().to_json()}
             write_state(path, kind=STATE_KIND, version=STATE_VERSION, data=data)
 
 

@@ -18,6 +18,9 @@ FORGETTING = 0.98
 PRIOR_WEIGHT = 2.0
 """So many attempts the rate over all situations is worth in a situation without any."""
 
+LONGEST_REST = 31
+"""Cycles without an attempt after many that found nothing, at most."""
+
 LEAST_SECONDS = 1.0
 """No attempt counts as cheaper: a start of the sandbox is paid for in any case."""
 
@@ -70,6 +73,8 @@ class ProposerArchive:
 
     def __init__(self) -> None:
         self._records: dict[str, dict[str, Record]] = {}
+        self._misses = 0
+        self._resting = 0
 
     def add(self, situation: str, proposer: str, *, won: bool, cpu_seconds: float) -> None:
         """Take an attempt in.
@@ -99,6 +104,22 @@ class ProposerArchive:
         if record is not None:
             record.won = max(0.0, record.won - 1.0)
 
+    def attempted(self, *, found: bool) -> None:
+        """Take in whether a cycle's attempts found anything.
+
+        After the n-th in a row that did not, 2ⁿ − 1 cycles pass without one, 31 at most: code that
+        is as good as the proposers can make it costs little.
+        """
+        self._misses = 0 if found else self._misses + 1
+        self._resting = min(LONGEST_REST, 2**self._misses - 1)
+
+    def rests(self) -> bool:
+        """Whether this cycle is one to sit out; each call counts one down."""
+        if self._resting == 0:
+            return False
+        self._resting -= 1
+        return True
+
     def order(
         self, situation: str, proposers: Sequence[str], rng: np.random.Generator
     ) -> list[str]:
@@ -114,19 +135,21 @@ class ProposerArchive:
 
     def to_json(self) -> Json:
         """Plain JSON, for a state file."""
-        return {
+        records = {
             situation: {
                 name: [record.asked, record.won, record.cpu_seconds]
                 for name, record in known.items()
             }
             for situation, known in self._records.items()
         }
+        return {"records": records, "misses": self._misses, "resting": self._resting}
 
     @classmethod
     def from_json(cls, data: Json) -> Self:
         """Build from what :meth:`to_json` gave."""
         archive = cls()
-        for situation, known in data.items():
+        archive._misses, archive._resting = int(data["misses"]), int(data["resting"])
+        for situation, known in data["records"].items():
             archive._records[situation] = {
                 name: Record(*map(float, figures)) for name, figures in known.items()
             }

@@ -50,6 +50,9 @@ class CodingSettings:
         Short names of those who are asked.
     energy_share
         Of a cycle's energy, what patching may use, 0..1; the pipeline has the rest.
+    energy
+        Energy that an attempt may use also in a cycle that has less, 0..100, charged to it like the
+        rest. An attempt that found nothing is followed by 1, 3, 7, … 31 cycles without one.
     least_seconds
         With fewer CPU-seconds than this patching is not begun.
     approval
@@ -69,6 +72,7 @@ class CodingSettings:
     allow_imports: tuple[str, ...] = ()
     proposers: tuple[str, ...] = DEFAULT_PROPOSERS
     energy_share: float = 0.5
+    energy: int = 0
     least_seconds: float = 3.0
     approval: str = "none"
     least_mutation_score: float = 0.6
@@ -112,6 +116,8 @@ def check_settings(settings: CodingSettings, *, where: str) -> None:
         value = getattr(settings, name)
         if not 0.0 <= value <= 1.0:
             raise ConfigError(f"{where}: {name} is {value}.", remedy="give a share from 0 to 1")
+    if not 0 <= settings.energy <= 100:
+        raise ConfigError(f"{where}: energy is {settings.energy}.", remedy="give 0 to 100")
     if not settings.least_seconds >= 0.0:
         raise ConfigError(
             f"{where}: least_seconds is {settings.least_seconds}.", remedy="give seconds ≥ 0"
