@@ -16,6 +16,7 @@
     │   ├── CycleConflictError   the bot has a cycle under way, or it is in another state
     │   └── UnknownVersionError  the bot has no such model version
     ├── PackageError             a model package is damaged, foreign or of an unknown type
+    │   └── HelperCodeError      a model's feature helper is missing at its commit, or fails
     ├── EnergyError              an energy outside 1..100
     ├── CapitalError             an entry, a budget or a ratio that the books cannot take
     ├── PipelineError            training or evaluation failed
@@ -115,6 +116,10 @@ class UnknownVersionError(StoreError):
 
 class PackageError(MenaceError):
     """A model package is damaged, foreign, or holds a type that is not trusted."""
+
+
+class HelperCodeError(PackageError):
+    """A feature helper is missing at its commit, fails, or returns something else than columns."""
 
 
 class EnergyError(MenaceError):

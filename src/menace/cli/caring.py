@@ -227,7 +227,9 @@ def _predicted(
 
 def _missing_features(champion: ModelVersion, rows: pd.DataFrame, file: Path) -> list[str]:
     """Name the model's columns that a table lacks; a model bears some of them missing, not all."""
-    wanted = [str(feature["name"]) for feature in champion.manifest.get("features", [])]
+    made = champion.manifest.get("code", {}).get("columns", [])
+    features = [str(feature["name"]) for feature in champion.manifest.get("features", [])]
+    wanted = [name for name in features if name not in made]
     missing = [name for name in wanted if name not in rows.columns]
     if wanted and len(missing) == len(wanted):
         raise DataError(

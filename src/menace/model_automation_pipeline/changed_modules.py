@@ -12,6 +12,7 @@ module                            changed where
                                   they are split
 ``params:recency``                how much newer rows weigh differs
 ``params:regularisation``         any other parameter differs
+``helper:helpers/features.py``    the text of the feature helper differs
 ``search``                        a search was paid for that changed no family and no parameter
 ``model``                         there was no champion to compare with
 ================================  =============================================================
@@ -81,6 +82,7 @@ def changed_modules(champion: Mapping[str, Any] | None, challenger: Mapping[str,
     if _rows(champion) != _rows(challenger):
         changed.add(WINDOW)
     changed |= _feature_changes(champion.get("features"), challenger.get("features"))
+    changed |= _code_changes(champion.get("code") or {}, challenger.get("code") or {})
     return sorted(changed)
 
 
@@ -167,6 +169,12 @@ def _feature_changes(old: Any, new: Any) -> set[str]:
         for columns in (before, after)
         if name in columns
     }
+
+
+def _code_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    if old.get("sha256") == new.get("sha256"):
+        return set()
+    return {f"helper:{new.get('path', old.get('path'))}"}
 
 
 def _columns(features: Any) -> dict[str, Json]:

@@ -31,8 +31,10 @@ MOST_ROWS = 50_000
 """Rows since the training that are read back at most."""
 
 
-def settlement_rows(services: Services, bot: BotConfig, cycle: Cycle, rows: int) -> pd.DataFrame:
-    """Read the rows that settled a cycle again.
+def settlement_rows(
+    services: Services, bot: BotConfig, cycle: Cycle, rows: int, *, before: int = 0
+) -> pd.DataFrame:
+    """Read the rows that settled a cycle again, and up to ``before`` rows that came before them.
 
     Returns
     -------
@@ -52,9 +54,9 @@ def settlement_rows(services: Services, bot: BotConfig, cycle: Cycle, rows: int)
     look_back = behind
     while True:
         start = store.mark_before(bot.name, loop.position.row - look_back)
-        found = services.rows_of(bot).read_window(start, loop.position, rows=behind)
-        if len(found) == behind:
-            return found.iloc[:rows]
+        found = services.rows_of(bot).read_window(start, loop.position, rows=behind + before)
+        if len(found) == behind + before or (start is None and len(found) >= behind):
+            return found.iloc[: len(found) - behind + rows]
         if start is None:
             return pd.DataFrame()
         look_back *= 2

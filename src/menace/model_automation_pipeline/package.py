@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from menace import __version__
-from menace.errors import PackageError
+from menace.errors import HelperCodeError, PackageError
 from menace.model_automation_pipeline import families
 from menace.model_automation_pipeline.evaluation import row_losses
 from menace.model_automation_pipeline.features import FeatureEncoder, value_text
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from menace.helper_code import FeatureHelper, HelperCode
     from menace.model_automation_pipeline.families import Candidate, Model
     from menace.records import Json
 
@@ -52,6 +53,8 @@ class Predictor:
         Family and parameters, to fit the same configuration again.
     manifest
         The package's manifest.
+    helper
+        Extends rows by columns, as it did at the training; ``None``: the model has none.
     """
 
     encoder: FeatureEncoder
@@ -59,12 +62,35 @@ class Predictor:
     model: Model
     candidate: Candidate
     manifest: Json
+    helper: FeatureHelper | None = None
 
-    def predict(self, frame: pd.DataFrame) -> list[str] | list[float]:
-        """Predict rows: labels as text, or numbers."""
-        return self._named(self.model.raw(self.encoder.encode(frame)))
+    @property
+    def context_rows(self) -> int:
+        """How many earlier rows its features look back on."""
+        return 0 if self.helper is None else self.helper.context_rows
 
-    def probabilities(self, frame: pd.DataFrame) -> FloatArray:
+    def extended(self, frame: pd.DataFrame, context: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Extend rows by the columns of the helper that the model was trained with.
+
+        Raises
+        ------
+        HelperCodeError
+            If the helper fails on them.
+        """
+        if self.helper is None:
+            return frame
+        hidden = self.manifest["code"].get("hidden", [self.target.name])
+        return self.helper.extended(frame, context=context, hidden=hidden)
+
+    def predict(
+        self, frame: pd.DataFrame, *, context: pd.DataFrame | None = None
+    ) -> list[str] | list[float]:
+        """Predict rows: labels as text, or numbers; ``context`` are the rows before them."""
+        return self._named(self._raw(frame, context))
+
+    def probabilities(
+        self, frame: pd.DataFrame, *, context: pd.DataFrame | None = None
+    ) -> FloatArray:
         """Class probabilities, shape (rows, classes), in the order of the target's labels.
 
         Raises
@@ -77,7 +103,7 @@ class Predictor:
                 "the model is a regression; it has no class probabilities.",
                 remedy="ask for predictions",
             )
-        return self.model.raw(self.encoder.encode(frame))
+        return self._raw(frame, context)
 
     def losses(self, frame: pd.DataFrame) -> FloatArray:
         """Score labelled rows: losses of shape (rows,), in units of the metric.
@@ -90,7 +116,11 @@ class Predictor:
         return self.score(frame)[1]
 
     def score(
-        self, frame: pd.DataFrame, *, metric: Metric | None = None
+        self,
+        frame: pd.DataFrame,
+        *,
+        metric: Metric | None = None,
+        context: pd.DataFrame | None = None,
     ) -> tuple[list[str] | list[float], FloatArray]:
         """Predict and score labelled rows at once.
 
@@ -101,13 +131,15 @@ class Predictor:
         metric
             Units of the losses, where they are not the model's own: a model that was made when its
             bot's target was taken for something else is scored by what it predicts.
+        context
+            Rows before them, for features that look back.
 
         Raises
         ------
         DataError
             If the target's column or a value in it is missing or wrong.
         """
-        raw = self.model.raw(self.encoder.encode(frame))
+        raw = self._raw(frame, context)
         predictions = self._named(raw)
         own, wanted = self.target, metric or self.target.metric
         if wanted in METRICS[own.task]:
@@ -122,6 +154,9 @@ class Predictor:
         right = [c == value_text(value) for c, value in zip(classes, truth.tolist(), strict=True)]
         sure = np.column_stack([right, np.logical_not(right)]).astype(np.float64)
         return predictions, row_losses(wanted, np.zeros(len(sure)), sure)
+
+    def _raw(self, frame: pd.DataFrame, context: pd.DataFrame | None) -> FloatArray:
+        return self.model.raw(self.encoder.encode(self.extended(frame, context)))
 
     def _named(self, raw: FloatArray) -> list[str] | list[float]:
         if self.target.task is Task.REGRESSION:
@@ -234,11 +269,21 @@ def read_manifest(files: Mapping[str, bytes]) -> Json:
     return cast("Json", manifest)
 
 
-def load_predictor(files: Mapping[str, bytes]) -> Predictor:
+def load_predictor(files: Mapping[str, bytes], helpers: HelperCode | None = None) -> Predictor:
     """Load a package.
+
+    Parameters
+    ----------
+    files
+        File name → content.
+    helpers
+        Where the bot's feature helpers lie; a model that was trained with one is given that one, as
+        it was at the commit of its training.
 
     Raises
     ------
+    HelperCodeError
+        If the model was trained with a helper, and there is no repository, or no such commit in it.
     PackageError
         If it is damaged, of a newer format or an unknown family, or holds a type that is not
         trusted.
@@ -253,7 +298,27 @@ def load_predictor(files: Mapping[str, bytes]) -> Predictor:
         model=families.load(candidate.family, files, target, encoder.width),
         candidate=candidate,
         manifest=manifest,
+        helper=_helper(manifest, helpers),
     )
+
+
+def _helper(manifest: Mapping[str, Any], helpers: HelperCode | None) -> FeatureHelper | None:
+    code = manifest.get("code")
+    if code is None:
+        return None
+    try:
+        path, function, commit = str(code["path"]), str(code["function"]), str(code["commit"])
+    except (KeyError, TypeError) as error:
+        raise PackageError(
+            f"{MANIFEST_FILE} does not say which helper the model was trained with: {error}.",
+            remedy=_ANEW,
+        ) from error
+    if helpers is None:
+        raise HelperCodeError(
+            f"the model was trained with {path} at {commit[:12]}, and no repository is known.",
+            remedy="name it under [coding.BOT] in menace.toml, or give the pipeline helpers=…",
+        )
+    return helpers.elsewhere(path, function).at(commit)
 
 
 def _as_numbers(labels: list[str] | list[float], name: str) -> FloatArray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from menace.errors import UnknownBotError
 from menace.model_automation_pipeline import predictor_cache
+from menace.model_automation_pipeline.recent_rows import RecentRows
 from menace.model_automation_pipeline.window_pipeline import REMEDY, WindowPipeline
 from menace.self_improvement_policy.recipes import EITHER, HISTORY, RECENT
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from menace.helper_code import HelperCode
     from menace.interfaces import Services
     from menace.model_automation_pipeline.package import Predictor
     from menace.model_automation_pipeline.training import TrainingJob, TrainingOutcome
@@ -35,6 +37,9 @@ class ModelAutomationPipeline(WindowPipeline):
         measured CPU-seconds, unless the workspace's meter is ``counted``.
     cache
         Where loaded models are kept; by default one cache for the whole process.
+    helpers
+        The feature helper in the bot's own repository: rows are extended by its columns before a
+        training, and a model is always scored with the helper as it was when it was trained.
     """
 
     def __init__(
@@ -43,8 +48,11 @@ class ModelAutomationPipeline(WindowPipeline):
         *,
         max_trials: int | None = None,
         cache: predictor_cache.PredictorCache | None = None,
+        helpers: HelperCode | None = None,
     ) -> None:
         super().__init__(services)
+        self._helpers = helpers
+        self._recent = RecentRows()
         self._max_trials = max_trials
         self._cache = predictor_cache.SHARED if cache is None else cache
 
@@ -53,10 +61,26 @@ class ModelAutomationPipeline(WindowPipeline):
         """All choices: the window, all history, or whichever proves better."""
         return (RECENT, HISTORY, EITHER)
 
+    @property
+    def helpers(self) -> HelperCode | None:
+        """Where the bot's feature helper lies; ``None``: its rows are not extended."""
+        return self._helpers
+
     def score(
-        self, bot_name: str, version: int, rows: pd.DataFrame
+        self,
+        bot_name: str,
+        version: int,
+        rows: pd.DataFrame,
+        *,
+        context: pd.DataFrame | None = None,
     ) -> tuple[list[str] | list[float], np.ndarray]:
         """Predict labelled rows with one of the bot's models and score them.
+
+        Parameters
+        ----------
+        context
+            The labelled rows before them, for features that look back; by default the rows are
+            taken to follow the newest ones that the bot has taken in.
 
         Returns
         -------
@@ -74,10 +98,11 @@ class ModelAutomationPipeline(WindowPipeline):
         DataError
             If the target's column or a value in it is missing or wrong.
         PackageError
-            If the package is damaged.
+            If the package is damaged, or its helper code is missing or fails.
         """
         predictor = self.predictor(bot_name, version)
-        return predictor.score(rows, metric=self._metric(bot_name))
+        context = self._context(bot_name, predictor, context)
+        return predictor.score(rows, metric=self._metric(bot_name), context=context)
 
     def predictor(self, bot_name: str, version: int) -> Predictor:
         """Load one of the bot's models; the ones used last are kept.
@@ -99,12 +124,25 @@ class ModelAutomationPipeline(WindowPipeline):
         def load() -> Predictor:
             from menace.model_automation_pipeline.package import load_predictor
 
-            return load_predictor(services.artifacts.get(model.artifact, model.sha256))
+            files = services.artifacts.get(model.artifact, model.sha256)
+            return load_predictor(files, self._helpers)
 
         return self._cache.get(model.sha256, load)
 
-    def predict(self, bot_name: str, version: int, rows: pd.DataFrame) -> list[str] | list[float]:
+    def predict(
+        self,
+        bot_name: str,
+        version: int,
+        rows: pd.DataFrame,
+        *,
+        context: pd.DataFrame | None = None,
+    ) -> list[str] | list[float]:
         """Predict rows with one of the bot's models: labels as text, or numbers.
+
+        Parameters
+        ----------
+        context
+            As for :meth:`score`.
 
         Raises
         ------
@@ -113,7 +151,22 @@ class ModelAutomationPipeline(WindowPipeline):
         PackageError
             If the package is damaged.
         """
-        return self.predictor(bot_name, version).predict(rows)
+        predictor = self.predictor(bot_name, version)
+        return predictor.predict(rows, context=self._context(bot_name, predictor, context))
+
+    def _context(
+        self, bot_name: str, predictor: Predictor, given: pd.DataFrame | None
+    ) -> pd.DataFrame | None:
+        services = self._resolved()
+        if given is not None or not predictor.context_rows or services is None:
+            return given
+        bot = services.store.bot(bot_name)
+        return self._recent.before(
+            services, bot, services.store.snapshot(bot_name), predictor.context_rows
+        )
+
+    def _context_rows(self, bot_name: str, version: int) -> int:
+        return self.predictor(bot_name, version).context_rows
 
     def _train(self, services: Services, job: TrainingJob) -> TrainingOutcome:
         from menace.model_automation_pipeline.training import train_challenger

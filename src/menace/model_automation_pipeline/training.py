@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from menace.errors import DataError
+from menace.errors import DataError, HelperCodeError
 from menace.model_automation_pipeline.budget import CpuBudget
 from menace.model_automation_pipeline.changed_modules import reverted
 from menace.model_automation_pipeline.evaluation import PairedComparison, compare, row_losses
@@ -24,6 +25,7 @@ from menace.model_automation_pipeline.families import (
 )
 from menace.model_automation_pipeline.features import FeatureEncoder
 from menace.model_automation_pipeline.fitting import fit_within, made_affordable
+from menace.model_automation_pipeline.helped_rows import HelpedRows, same_code
 from menace.model_automation_pipeline.leave_one_out import affordable
 from menace.model_automation_pipeline.lightgbm_loader import import_lightgbm
 from menace.model_automation_pipeline.package import (
@@ -46,9 +48,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from menace.helper_code import HelperCode
     from menace.records import BotConfig, Json, SearchTrial
 
     FloatArray = npt.NDArray[np.float64]
+
+logger = logging.getLogger(__name__)
 
 MIN_ROWS = 20
 """Labelled rows below which nothing is trained."""
@@ -98,6 +103,11 @@ class TrainingJob:
         Rows of history before the window, in time order; ``None`` where they are not wanted.
     window_choice
         With ``older``: ``history`` learns from them as well, ``either`` where that proves better.
+    helpers, commit
+        Where feature helpers lie, and the commit whose helper extends the rows; ``None``: none.
+    thin_to, context
+        With a helper: rows that ``older`` is thinned to after it was extended, and the rows before
+        all others.
     """
 
     bot: BotConfig
@@ -113,6 +123,10 @@ class TrainingJob:
     trends: Mapping[str, float] = field(default_factory=dict)
     older: pd.DataFrame | None = None
     window_choice: str = RECENT
+    helpers: HelperCode | None = None
+    commit: str | None = None
+    thin_to: int | None = None
+    context: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +278,14 @@ class _Training:
     """The steps of one training, on one job and one budget."""
 
     def __init__(self, job: TrainingJob, budget: CpuBudget) -> None:
-        self._job = job
+        helped = HelpedRows.of(job, budget)
+        self._code = helped.facts
+        self._raw = job
+        self._job = job = replace(job, window=helped.window, older=helped.older)
         self._budget = budget
         self._target = Target.detect(job.window, job.bot)
         self._champion = self._comparable_champion()
+        self._champions_window = self._window_of_champion()
         trained_row = None
         if self._champion is not None:
             trained_row = int(self._champion.manifest["training"]["last_row"])
@@ -329,10 +347,10 @@ class _Training:
             champion = self._losses(ConstantModel.fit(train.truth, self._target), test)
         elif not self._stand_in:
             champion = self._champion_losses(self._champion)
-        elif chosen is self.start:
+        elif chosen is self.start and not self._new_code:
             champion = challenger
         else:
-            champion = self._losses(self._fit(self.start, train), test)
+            champion = self._stand_in_losses()
         comparison = compare(champion, challenger)
         verdict = gate(
             comparison,
@@ -372,7 +390,11 @@ class _Training:
         if self.window_choice != RECENT:
             facts["training"]["window"] = self.window_choice
         return pack(
-            model=model, candidate=judged.chosen, encoder=encoder, target=self._target, facts=facts
+            model=model,
+            candidate=judged.chosen,
+            encoder=encoder,
+            target=self._target,
+            facts=facts | self._code,
         )
 
     def variants(self, chosen: Candidate, judged: _Judgement) -> dict[str, dict[str, bytes]]:
@@ -393,7 +415,7 @@ class _Training:
                 candidate=without[module],
                 encoder=rows.encoder,
                 target=self._target,
-                facts={"without": module},
+                facts={"without": module, **self._code},
             )
             for module in cheap
         }
@@ -402,15 +424,49 @@ class _Training:
         """Load the champion; one that predicts something else is passed over."""
         if self._job.champion is None:
             return None
-        champion = load_predictor(self._job.champion)
+        try:
+            champion = load_predictor(self._job.champion, self._job.helpers)
+        except HelperCodeError as error:
+            _warn_passed_over(error)
+            return None
         numeric = Task.REGRESSION in {champion.target.task, self._target.task}
         same_kind = not numeric or champion.target.task is self._target.task
         return champion if same_kind and champion.target.name == self._target.name else None
 
+    def _window_of_champion(self) -> pd.DataFrame:
+        """Extend the window by the code that the champion was trained with."""
+        champion = self._champion
+        if champion is None or not self._new_code:
+            return self._job.window
+        try:
+            return champion.extended(self._raw.window, self._raw.context)
+        except HelperCodeError as error:
+            _warn_passed_over(error)
+            self._champion = None
+            return self._job.window
+
+    @property
+    def _new_code(self) -> bool:
+        """Whether the champion was trained with other helper code."""
+        if self._champion is None:
+            return False
+        return not same_code(self._champion.manifest, self._code)
+
     def _champion_losses(self, champion: Predictor) -> FloatArray:
         target = replace(champion.target, metric=self._target.metric)
-        rows = Rows.of(self._newest, champion.encoder, target, self._budget)
-        return self._losses(champion.model, rows)
+        newest = self._champions_window.iloc[-self._holdout :]
+        return self._losses(champion.model, Rows.of(newest, champion.encoder, target, self._budget))
+
+    def _stand_in_losses(self) -> FloatArray:
+        """Fit the champion's configuration on the same earlier rows, with its own helper code."""
+        if not self._new_code:
+            earlier, newest = self._earlier, self._newest
+        else:
+            earlier = self._champions_window.iloc[: -self._holdout]
+            newest = self._champions_window.iloc[-self._holdout :]
+        encoder = self._encoder(earlier)
+        model = self._fit(self.start, self._rows(earlier, encoder))
+        return self._losses(model, self._rows(newest, encoder))
 
     def _losses_after_fit(self, train: pd.DataFrame, test: pd.DataFrame) -> FloatArray:
         """Fit the configuration to refit, within a quarter of what is left, and score it."""
@@ -465,6 +521,11 @@ class _Training:
     def _losses(self, model: Model | ConstantModel, rows: Rows) -> FloatArray:
         raw = raw_scores(model, rows, self._budget)
         return row_losses(rows.target.metric, rows.truth, raw)
+
+
+def _warn_passed_over(error: HelperCodeError) -> None:
+    # A new model is what mends this, so it must not be what prevents one.
+    logger.warning("the challenger is judged as a first model: %s", error)
 
 
 def _import_libraries(job: TrainingJob) -> None:

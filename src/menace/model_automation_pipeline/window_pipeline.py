@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from menace.helper_code import HelperCode
     from menace.interfaces import Services
     from menace.model_automation_pipeline.training import TrainingJob, TrainingOutcome
     from menace.records import BotConfig, BotSnapshot, Cycle, Json, LedgerEntry
@@ -30,6 +31,7 @@ MIN_ENERGY, MAX_ENERGY = 1, 100
 MOST_TRIALS = 200
 """Trials of earlier searches that a search is told of: the newest so many."""
 
+CHALLENGER = ""
 MIN_ROWS = 20
 REMEDY = "menace bot add NAME --source FILE --target COLUMN"
 
@@ -92,6 +94,11 @@ class WindowPipeline(ABC):
         return replace(result, status="promoted")
 
     @property
+    def helpers(self) -> HelperCode | None:
+        """Where the bot's feature helper lies; ``None``: its rows are not extended."""
+        return None
+
+    @property
     def windows(self) -> tuple[str, ...]:
         """Which rows it can be told to learn from; see :meth:`improve`."""
         return (RECENT,)
@@ -103,6 +110,7 @@ class WindowPipeline(ABC):
         *,
         cycle_id: int | None = None,
         window: str = RECENT,
+        commit: str | None = None,
     ) -> AutomationResult:
         """Train, evaluate and package a challenger; it is stored, but does not serve yet.
 
@@ -119,6 +127,9 @@ class WindowPipeline(ABC):
             One of :attr:`windows`: ``recent`` learns from the bot's window, ``history`` from a
             sample of all rows before it as well, ``either`` from what proves better before the
             hold-out. Where there is hardly more than the window it is all the same.
+        commit
+            The commit whose feature helper extends the rows, for a pipeline that has one; by
+            default the one its repository is on.
 
         Returns
         -------
@@ -133,7 +144,9 @@ class WindowPipeline(ABC):
         EnergyError
             If ``energy`` is not an integer in 1..100.
         PipelineError
-            If it knows no such ``window``.
+            If it knows no such ``window``, or has no feature helper to take at ``commit``.
+        HelperCodeError
+            If the feature helper is missing at the commit, or fails.
         DataError
             If the window cannot be learned from.
         PackageError
@@ -162,14 +175,18 @@ class WindowPipeline(ABC):
         except UnknownBotError:
             return _no_data(bot_name, energy, cycle_id, f"there is no bot {bot_name!r}")
         snapshot = services.store.snapshot(bot_name)
-        read = read_rows(services, bot, snapshot, window)
+        helpers, commit = self._pinned(bot_name, commit)
+        looks_back = helpers.at(commit).context_rows if helpers and commit else None
+        read = read_rows(services, bot, snapshot, window, context_rows=looks_back)
         rows = 0 if read is None else len(read.window)
         if read is None or rows < MIN_ROWS:
             found = f"the bot has {rows} labelled rows; {MIN_ROWS} are needed"
             return _no_data(bot_name, energy, cycle_id, found, "wait for its source to have more")
         job = self._job(services, bot, snapshot, read.window, energy)
+        if helpers is not None:
+            job = replace(job, helpers=helpers, commit=commit, context=read.context)
         if read.older is not None:
-            job = replace(job, older=read.older, window_choice=window)
+            job = replace(job, older=read.older, window_choice=window, thin_to=read.thin_to)
         if energy > MIN_ENERGY:
             known = services.store.trials(bot_name, last=MOST_TRIALS, without_cycle=cycle_id)
             job = replace(job, trials=tuple(known))
@@ -217,25 +234,47 @@ class WindowPipeline(ABC):
         if services is None or not variants or cycle.version is None or not entry.rows:
             return {}
         bot = services.store.bot(cycle.bot)
-        rows = settlement_rows(services, bot, cycle, entry.rows)
-        if not len(rows):
+        before = self._context_rows(bot.name, cycle.version)
+        found = settlement_rows(services, bot, cycle, entry.rows, before=before)
+        if not len(found):
             return {}
-        _, challenger = self.score(bot.name, cycle.version, rows)
+        context, rows = found.iloc[: -entry.rows], found.iloc[-entry.rows :]
+        files = {module: services.artifacts.get(*place) for module, place in variants.items()}
+        model = services.store.model(bot.name, cycle.version)
+        files[CHALLENGER] = services.artifacts.get(model.artifact, model.sha256)
         losses = {
-            module: self._package_losses(bot.name, services.artifacts.get(*place), rows)
-            for module, place in variants.items()
+            module: self._package_losses(bot.name, package, rows, context)
+            for module, package in files.items()
         }
+        challenger = losses.pop(CHALLENGER)
         return contributions(
             bot, entry, modules=metrics["modules"], challenger=challenger, variants=losses
         )
 
     def _package_losses(
-        self, bot_name: str, files: dict[str, bytes], rows: pd.DataFrame
+        self, bot_name: str, files: dict[str, bytes], rows: pd.DataFrame, context: pd.DataFrame
     ) -> np.ndarray:
-        """Score rows with a package that is no version, in the units of :meth:`score`."""
+        """Score rows that follow ``context`` with a package, in the units of :meth:`score`."""
         from menace.model_automation_pipeline.package import load_predictor
 
-        return load_predictor(files).score(rows, metric=self._metric(bot_name))[1]
+        predictor = load_predictor(files, self.helpers)
+        return predictor.score(rows, metric=self._metric(bot_name), context=context)[1]
+
+    def _context_rows(self, bot_name: str, version: int) -> int:
+        """How many earlier rows a model's features look back on."""
+        return 0
+
+    def _pinned(self, bot_name: str, commit: str | None) -> tuple[HelperCode | None, str | None]:
+        """Give the helper that a training extends the rows with, and its commit."""
+        if self.helpers is None:
+            if commit is not None:
+                raise PipelineError(
+                    "the pipeline has no feature helper.",
+                    bot=bot_name,
+                    remedy="give it helpers=HelperCode(…), or no commit",
+                )
+            return None, None
+        return self.helpers, self.helpers.head() if commit is None else commit
 
     @abstractmethod
     def _train(self, services: Services, job: TrainingJob) -> TrainingOutcome:

@@ -15,31 +15,53 @@ if TYPE_CHECKING:
 
 
 class ReadRows(NamedTuple):
-    """The bot's window, and the rows of history before it, where they are wanted."""
+    """The bot's window, and the rows of history before it, where they are wanted.
+
+    ``thin_to`` is the number of rows that ``older`` has yet to be thinned to; ``context`` are the
+    rows before all of them that a feature helper looks back on.
+    """
 
     window: pd.DataFrame
     older: pd.DataFrame | None
+    thin_to: int | None = None
+    context: pd.DataFrame | None = None
 
 
 def read_rows(
-    services: Services, bot: BotConfig, snapshot: BotSnapshot, window: str
+    services: Services,
+    bot: BotConfig,
+    snapshot: BotSnapshot,
+    window: str,
+    *,
+    context_rows: int | None = None,
 ) -> ReadRows | None:
-    """Read what a cycle of a window choice learns from; ``None`` where nothing was read yet."""
+    """Read what a cycle of a window choice learns from; ``None`` where nothing was read yet.
+
+    ``context_rows`` is what the bot's feature helper looks back on, if it has one: it has to see
+    all rows of history before they are thinned.
+    """
     most, labelled = services.settings.max_history_rows, snapshot.loop.labelled_rows
     size = history_size(bot, labelled, most)
     if window == RECENT or size <= bot.window_rows:
-        recent = _read_newest(services, bot, snapshot, bot.window_rows)
-        return None if recent is None else ReadRows(recent, None)
-    found = _read_newest(services, bot, snapshot, min(labelled, LOOK_BACK * most))
+        recent = read_newest(services, bot, snapshot, bot.window_rows + (context_rows or 0))
+        if recent is None or not context_rows:
+            return None if recent is None else ReadRows(recent, None)
+        context, recent = recent.iloc[: -bot.window_rows], recent.iloc[-bot.window_rows :]
+        return ReadRows(recent.reset_index(drop=True), None, context=context)
+    found = read_newest(services, bot, snapshot, min(labelled, LOOK_BACK * most))
     if found is None:
         return None
     older, recent = found.iloc[: -bot.window_rows], found.iloc[-bot.window_rows :]
-    return ReadRows(recent.reset_index(drop=True), thinned(older, size - bot.window_rows))
+    recent, more = recent.reset_index(drop=True), size - bot.window_rows
+    if context_rows is not None:
+        return ReadRows(recent, older, thin_to=more)
+    return ReadRows(recent, thinned(older, more))
 
 
-def _read_newest(
+def read_newest(
     services: Services, bot: BotConfig, snapshot: BotSnapshot, size: int
 ) -> pd.DataFrame | None:
+    """Read the newest ``size`` labelled rows that the bot has taken in; ``None`` if none were."""
     position = snapshot.loop.position
     if bot.source is None or position is None:
         return None
