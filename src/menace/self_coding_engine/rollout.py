@@ -6,8 +6,9 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
-from menace.errors import RepositoryError
+from menace.errors import CodingError, RepositoryError
 from menace.patches import Claim, GateReport, PatchStatus
+from menace.self_coding_engine.reverting import revert_patch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,12 +86,13 @@ class Rollout:
                 str(begun.base_commit),
                 begun.target,
                 source,
-                message=f"{begun.explanation or begun.operator}",
+                message=begun.explanation or begun.operator,
                 trailers={
                     "Menace-Patch": str(begun.patch_id),
                     "Menace-Proposer": begun.proposer,
                     "Menace-Bot": begun.bot,
                 },
+                at=begun.at,
             )
             begun = self._move(begun, PatchStatus.APPLYING, commit=commit)
         except RepositoryError as error:
@@ -106,7 +108,12 @@ class Rollout:
             else:
                 self._bring(patch)
         for patch in self._open(PatchStatus.REVERTING):
-            self.take_back(patch)
+            try:
+                self.take_back(patch)
+            except CodingError as error:
+                logger.warning(
+                    "patch %s of %s is still there: %s", patch.patch_id, patch.bot, error
+                )
 
     def adopt(self, cycle_id: int) -> None:
         """Let a cycle answer for the canaries that a person brought in since the last one."""
@@ -132,21 +139,14 @@ class Rollout:
         RepositoryError
             If git refuses.
         """
-        from menace.self_coding_engine.reverting import revert_patch
-
-        before = patch.status
-        if before is not PatchStatus.REVERTING:
-            patch = self._move(patch, PatchStatus.REVERTING)
-        try:
-            commit = revert_patch(self._repository, patch, merge=merge)
-        except RepositoryError:
-            self._move(patch, _standing(before))
-            raise
-        return self._move(patch, PatchStatus.REVERTED, revert_commit=commit)
+        number = int(patch.patch_id or 0)
+        return revert_patch(
+            self._repository, self._history, number, at=self._clock.now(), merge=merge
+        )
 
     def _bring(self, patch: Patch) -> Patch:
         try:
-            self._repository.bring(str(patch.commit), path=patch.target)
+            self._repository.bring(str(patch.commit))
         except RepositoryError as error:
             return self._refused(patch, error)
         return self._move(patch, PatchStatus.CANARY)
@@ -179,11 +179,6 @@ def proves(patch: Patch, cycle: Cycle) -> bool:
     if cycle.outcome == "promoted":
         return cycle.gain_usd >= 0.0
     return cycle.outcome == "rejected" and patch.claim is not Claim.IMPROVES
-
-
-def _standing(before: PatchStatus) -> PatchStatus:
-    """Say where a patch stands whose revert did not come about; one resumed was kept before."""
-    return PatchStatus.KEPT if before is PatchStatus.REVERTING else before
 
 
 def _cut_short() -> GateReport:

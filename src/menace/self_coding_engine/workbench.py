@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from menace.errors import CodingError
+from menace.helper_code import hidden_columns
 from menace.self_coding_engine.sandbox import SandboxLimits
 from menace.self_coding_engine.testing import TestServer
 
@@ -203,8 +204,7 @@ class SandboxWorkbench:
         file, _, function = helper.partition(":")
         if file != self._target:
             return None
-        hidden = [name for name in (bot.target, *bot.drop) if name in rows.columns]
-        seen = rows.drop(columns=hidden)
+        seen = rows.drop(columns=list(hidden_columns(bot)), errors="ignore")
         order = {
             "rows": str(self._rows_file(seen)),
             "types": {str(name): str(kind) for name, kind in seen.dtypes.items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from menace.errors import CodingError, SandboxError
@@ -18,7 +19,6 @@ from menace.self_coding_engine.workbench import SandboxWorkbench
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     import pandas as pd
 
@@ -109,8 +109,7 @@ class Workshop:
         """
         tried = {patch.target: patch.at for patch in history}
         waiting = {p.target for p in history if p.status is PatchStatus.WAITING}
-        with self._repository.worktree(self.base) as root:
-            found = self._targets(root)
+        found = self._targets()
         free = [t for t in found if t not in waiting and self._repository.is_clean(t)]
         return sorted(free, key=lambda target: (tried.get(target, 0.0), target))
 
@@ -126,9 +125,9 @@ class Workshop:
         """
         import numpy as np
 
+        self._check_target(target)
         with self._repository.worktree(self.base) as root:
-            self._check_target(root, target)
-            source = (root / target).read_text(encoding="utf-8")
+            source = self._repository.read(self.base, target)
             rows, cared = self._rows(target), self._cared
             with SandboxWorkbench(
                 self._sandbox,
@@ -210,17 +209,16 @@ class Workshop:
                 return report.reason
         return None
 
-    def _targets(self, root: Path) -> list[str]:
-        found = {
-            path.relative_to(root).as_posix()
-            for pattern in self._settings.targets
-            for path in root.glob(pattern)
-            if path.is_file() and not path.is_symlink()
-        }
-        return sorted(found)
+    def _targets(self) -> list[str]:
+        patterns = self._settings.targets
+        return [
+            path
+            for path in self._repository.paths(self.base)
+            if any(PurePosixPath(path).match(pattern) for pattern in patterns)
+        ]
 
-    def _check_target(self, root: Path, target: str) -> None:
-        targets = self._targets(root)
+    def _check_target(self, target: str) -> None:
+        targets = self._targets()
         if target not in targets:
             raise CodingError(
                 f"{target} is none of the files that may be patched.",
