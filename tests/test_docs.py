@@ -255,7 +255,7 @@ def test_a_runnable_shell_block_runs(block: Block, served: Path) -> None:
 @pytest.mark.parametrize(
     ("heading", "record", "left_out"),
     [
-        ("The workspace", WorkspaceSettings, {"loop", "capital", "autoscale", "pipelines"}),
+        ("The workspace", WorkspaceSettings, {"loop", "capital", "autoscale", "pipelines", "coding"}),
         ("The loop", LoopSettings, set()),
         ("The capital", CapitalSettings, set()),
         ("Autoscaling", AutoscaleSettings, set()),

@@ -391,8 +391,25 @@ def _named_pipeline(bot: BotConfig, settings: WorkspaceSettings, folder: Path) -
     from menace.model_automation_pipeline.pipeline_registry import open_pipeline
 
     if bot.pipeline is None:
-        return None
+        return _helped_pipeline(bot, settings, folder)
     return open_pipeline(bot.pipeline, settings.pipelines, folder=folder, bot=bot.name)
+
+
+def _helped_pipeline(bot: BotConfig, settings: WorkspaceSettings, folder: Path) -> Pipeline | None:
+    """Make the built-in pipeline with the bot's feature helper; ``None`` where it has none."""
+    from menace.helper_code import HelperCode
+    from menace.model_automation_pipeline import ModelAutomationPipeline
+    from menace.self_coding_engine import coding_settings
+
+    table = settings.coding.get(bot.name)
+    if table is None:
+        return None
+    coding = coding_settings(table, where=f"[coding.{bot.name}]")
+    if coding.features is None:
+        return None
+    return ModelAutomationPipeline(
+        helpers=HelperCode.parse(folder / coding.repository, coding.features)
+    )
 
 
 def _check_target(bot: BotConfig, rows: pd.DataFrame) -> None:

@@ -116,11 +116,13 @@ def demo(
     price: float = 3.0,
     ticks: int | None = None,
     seed: int = 0,
+    coding: bool = False,
     output: Output = Output(),
 ) -> None:
     """Show the whole loop on two years of a real city's bike rentals, week by week.
 
-    Leaves a workspace behind, on which status, why and history work, and a report.html.
+    Leaves a workspace behind, on which status, why and history work, and a report.html. With
+    --coding it shows instead how a bot's helper code is patched, beside a bot whose code is not.
 
     Parameters
     ----------
@@ -132,7 +134,14 @@ def demo(
         Stop after so many weeks; by default all.
     seed
         Seed of everything random.
+    coding
+        Show self-coding; weeks and seed count, the price is one of its own.
     """
+    if coding:
+        from menace.cli.coding_demo import show_coding_demo
+
+        show_coding_demo(folder, weeks=ticks, seed=seed, output=output)
+        return
     from menace.demo import run_demo
 
     with output.progress("revealing weeks") as progress:

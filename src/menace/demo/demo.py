@@ -136,7 +136,7 @@ def run_demo(
     stream = Stream.read(bundled_path(), batch_rows=TICK_ROWS)
     count = len(stream.batches) if ticks is None else ticks
     _check(count, len(stream.batches), price_percent)
-    file = _fresh_folder(folder, stream)
+    file = fresh_folder(folder, stream)
     models = count - WINDOW_TICKS + 1 if reference is None else 0
     steps = _Progress(progress, count - WINDOW_TICKS + models + 1)
     with _workspace(folder) as workspace, ThreadPoolExecutor(1) as beside:
@@ -198,7 +198,7 @@ def demo_reference(
     stream = Stream.read(bundled_path(), batch_rows=TICK_ROWS)
     count = len(stream.batches) if ticks is None else ticks
     _check(count, len(stream.batches), 1.0)
-    file = _fresh_folder(folder, stream)
+    file = fresh_folder(folder, stream)
     steps = _Progress(progress, count - WINDOW_TICKS + 1)
     with _workspace(folder) as workspace:
         rows = whole_stream(workspace, stream, count)
@@ -286,8 +286,16 @@ def _check(count: int, most: int, price_percent: float) -> None:
         raise ConfigError(f"the price is {price_percent} percent.", remedy="give more than 0")
 
 
-def _fresh_folder(folder: Path, stream: Stream) -> Path:
-    """Make the workspace's folder; only one that a demonstration has made is replaced."""
+def fresh_folder(folder: Path, stream: Stream) -> Path:
+    """Make the workspace's folder with the stream's first weeks.
+
+    Only one that a demonstration has made is replaced.
+
+    Raises
+    ------
+    WorkspaceError
+        If the folder holds something else, or cannot be written.
+    """
     if folder.exists():
         if not (folder / MARKER).exists():
             raise WorkspaceError(
