@@ -1,4 +1,4 @@
-"""``menace approvals``: questions that a person has to answer before an engine is made."""
+"""``menace approvals``: questions to a person, before an engine is made or code is patched."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from menace.records import Approval
     from menace.workspace import Workspace
 
-approvals_app = App(name="approvals", help="Grant or refuse expansions that wait for a person.")
+approvals_app = App(name="approvals", help="Grant or refuse engines and patches that wait.")
 app.command(approvals_app)
 
 _COLUMNS = (
@@ -65,7 +65,7 @@ def list_approvals(*, last: int = 20, output: Output = Output()) -> None:
 
 @approvals_app.command
 def grant(number: int | None = None, /, *, output: Output = Output()) -> None:
-    """Let one engine be made, as soon as capital and trend still allow it.
+    """Let it happen: one engine, as soon as capital and trend still allow it; or one patch.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def grant(number: int | None = None, /, *, output: Output = Output()) -> None:
 
 @approvals_app.command
 def refuse(number: int | None = None, /, *, output: Output = Output()) -> None:
-    """Let no engine be made; nobody is asked again for a day. Takes an unused grant back, too.
+    """Let it not happen; about engines nobody is asked again for a day. Takes back a grant, too.
 
     Parameters
     ----------
@@ -138,6 +138,6 @@ def _cells(approval: Approval) -> tuple[object, ...]:
         when(approval.asked_at).replace("T", " ").rstrip("Z"),
         approval.subject,
         approval.inputs.get("engines"),
-        approval.inputs.get("next"),
+        approval.inputs.get("next", approval.inputs.get("target")),
         str(approval.state),
     )
