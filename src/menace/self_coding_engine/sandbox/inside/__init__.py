@@ -1,0 +1,1 @@
+"""Programs that run inside the sandbox, by path; nothing here is imported by menace."""

@@ -1,0 +1,103 @@
+"""The first program inside the sandbox: lays the last bars, then becomes the command.
+
+Run by path and without ``site``; standard library only. Its one argument says, as JSON, what to
+bar. It tells over the report's channel whether the command could be started.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import struct
+import sys
+from typing import Any
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_PATH_BENEATH = 1
+
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_FOLDER = 1, 1 << 1, 1 << 2, 1 << 3
+_MAKE_CHARACTER_DEVICE, _MAKE_BLOCK_DEVICE = 1 << 6, 1 << 11
+_FIRST_VERSION = (1 << 13) - 1
+_REFER, _TRUNCATE, _DEVICE_CONTROL = 1 << 13, 1 << 14, 1 << 15
+_ON_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _DEVICE_CONTROL
+_BIND_AND_CONNECT = 0b11
+_ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
+
+NOT_STARTED = 127
+
+
+def _restrict(read: list[str], write: list[str]) -> int:
+    """Lay Landlock over what the mounts allow already; its version, 0 where there is none."""
+    system = ctypes.CDLL(None, use_errno=True)
+    version = int(system.syscall(_CREATE_RULESET, None, 0, 1))
+    if version < 1:
+        return 0
+    newer = ((2, _REFER), (3, _TRUNCATE), (5, _DEVICE_CONTROL))
+    handled = _FIRST_VERSION | sum(right for since, right in newer if version >= since)
+    net = _BIND_AND_CONNECT if version >= 4 else 0
+    scope = _ABSTRACT_SOCKETS_AND_SIGNALS if version >= 6 else 0
+    size = 8 if version < 4 else 16 if version < 6 else 24
+    attributes = struct.pack("=QQQ", handled, net, scope)
+    ruleset = int(system.syscall(_CREATE_RULESET, attributes, size, 0))
+    if ruleset < 0:
+        raise OSError(ctypes.get_errno(), "Landlock refuses the rules")
+    may_write = handled & ~(_MAKE_CHARACTER_DEVICE | _MAKE_BLOCK_DEVICE)
+    rules = [("/", _READ_FOLDER)]
+    rules += [(path, handled & (_EXECUTE | _READ_FILE | _READ_FOLDER)) for path in read]
+    rules += [(path, may_write) for path in write]
+    for path, rights in rules:
+        _allow(system, ruleset, path, rights)
+    if system.syscall(_RESTRICT_SELF, ruleset, 0) != 0:
+        raise OSError(ctypes.get_errno(), "Landlock cannot be laid")
+    os.close(ruleset)
+    return version
+
+
+def _allow(system: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
+    try:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    if not os.path.isdir(path):  # noqa: PTH112
+        rights &= _ON_FILES
+    rule = struct.pack("=Qi", rights, place)
+    if system.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"Landlock refuses a rule for {path}")
+    os.close(place)
+
+
+def _limit(limits: dict[str, int]) -> None:
+    for name, most in limits.items():
+        kind = getattr(resource, name)
+        _, hard = resource.getrlimit(kind)
+        if hard != resource.RLIM_INFINITY:
+            most = min(most, hard)
+        # One second between the warning and the end, so that the reason can be told apart.
+        last = most + 1 if name == "RLIMIT_CPU" and most < hard else most
+        resource.setrlimit(
+            kind, (most, last if hard == resource.RLIM_INFINITY else min(last, hard))
+        )
+
+
+def _main() -> None:
+    order: dict[str, Any] = json.loads(sys.argv[1])
+    channel = order["report_descriptor"]
+    try:
+        # If the machine runs out of memory, this family is the first to go.
+        with open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
+            score.write("1000")
+        version = _restrict(order["read"], order["write"])
+        os.umask(0o022)
+        _limit(order["limits"])
+        os.write(channel, f"started {version}".encode())
+        os.set_inheritable(0, True)
+        os.execvpe(order["command"][0], order["command"], os.environ)  # noqa: S606
+    except OSError as error:
+        os.write(channel, f"failed {error}".encode(errors="replace"))
+        raise SystemExit(NOT_STARTED) from None
+
+
+if __name__ == "__main__":
+    _main()
