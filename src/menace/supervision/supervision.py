@@ -63,6 +63,7 @@ class Supervision:
         except OSError as error:
             return {"reason": "not_started", "error": str(error)}
         self._watch(command.pid)
+        self.before_the_end()
         self._end_all(command.pid)
         for key in tuple(self._selector.get_map().values()):
             if key.fd != INPUT:
@@ -110,6 +111,9 @@ class Supervision:
     def held_bytes(self) -> int:
         """Memory that the command holds outside its processes."""
         return 0
+
+    def before_the_end(self) -> None:
+        """Do what must be done while what is left of the command still runs."""
 
     def _hear(self) -> bool:
         if not os.read(INPUT, CHUNK):

@@ -7,7 +7,16 @@ from menace.self_coding_engine.sandbox.limits import (
     SandboxRun,
     SessionEndedError,
 )
+from menace.self_coding_engine.sandbox.proof import SandboxState, sandbox_state
 from menace.self_coding_engine.sandbox.sandbox import Sandbox
 from menace.self_coding_engine.sandbox.session import SandboxSession
 
-__all__ = ["Sandbox", "SandboxLimits", "SandboxRun", "SandboxSession", "SessionEndedError"]
+__all__ = [
+    "Sandbox",
+    "SandboxLimits",
+    "SandboxRun",
+    "SandboxSession",
+    "SandboxState",
+    "SessionEndedError",
+    "sandbox_state",
+]

@@ -25,8 +25,10 @@ OLDEST = (0, 8)
 INSIDE = Path(__file__).resolve().parent / "inside"
 INSIDE_PLACE = "/run/menace"
 GUARD_FOLDER = f"{INSIDE_PLACE}/inside/site"
-GUARD_SETTINGS = f"{INSIDE_PLACE}/guard.json"
+GUARD_SETTINGS = f"{INSIDE_PLACE}/guard"
 LAUNCHER = f"{INSIDE_PLACE}/inside/launcher.py"
+GUARDED = f"{INSIDE_PLACE}/inside/guarded.py"
+PROBE = f"{INSIDE_PLACE}/inside/probe.py"
 
 WRITABLE = ("/tmp", "/dev/shm")  # noqa: S108 - private to the sandbox
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
@@ -114,7 +116,7 @@ def layout(
         ["--ro-bind-data", "{hosts}", "/etc/hosts"],
         *(["--ro-bind", path, path] for path in _SETTINGS if Path(path).exists()),
         *(["--ro-bind", path, path] for path in visible),
-        *_hidden([*hide, folder / ".git"]),
+        *_hidden(hide),
         ["--ro-bind", str(INSIDE), f"{INSIDE_PLACE}/inside"],
         ["--ro-bind-data", "{guard}", GUARD_SETTINGS],
         ["--remount-ro", "/dev"],
@@ -176,5 +178,5 @@ def _hidden(paths: Sequence[Path]) -> list[list[str]]:
         if path.is_dir():
             options += [["--perms", "0755", "--tmpfs", str(path)], ["--remount-ro", str(path)]]
         elif path.exists():
-            options.append(["--ro-bind", "/dev/null", str(path)])
+            options.append(["--ro-bind", str(INSIDE / "nothing"), str(path)])
     return options

@@ -41,10 +41,10 @@ class Jail(Supervision):
     Parameters
     ----------
     order
-        ``program``: bubblewrap's path. ``operations``: its options, a list for each; one that begins
-        with ``--ro-bind`` names a place out here. ``data``: name → bytes in base 64; an argument
-        that is such a name in braces becomes a descriptor to read them from. ``command``: what runs
-        inside. ``session``: the descriptor of a socket that is its standard input and output, or
+        ``program``: bubblewrap's path. ``operations``: its options, a list for each; one that
+        begins with ``--ro-bind`` names a place out here. ``data``: name → bytes in base 64; an
+        argument that is such a name in braces becomes a descriptor to read them from. ``command``:
+        what runs inside. ``session``: the descriptor of a socket that is its standard input and output, or
         ``None``; then ``input`` is its input. Limits: ``cpu_limit_seconds``, ``process_limit``,
         ``output_limit_bytes``, ``temporary_bytes``.
     """
@@ -56,6 +56,7 @@ class Jail(Supervision):
         self._output = Capture(limit, keep_end=False)
         self._errors = Capture(limit, keep_end=self._is_session)
         self._violations: dict[str, None] = {}
+        self._seen_cpu_seconds = 0.0
         self._started: int | None = None
         self._failure: str | None = None
         self._records: socket.socket | None = None
@@ -108,10 +109,9 @@ class Jail(Supervision):
 
     def is_over_a_limit(self) -> bool:
         """Look at the processor, the processes and the output, too."""
-        family = descendants(os.getpid())
-        used = sum(map(cpu_seconds, family)) + _waited_for()
+        family = self._look()
         limit = self.order["cpu_limit_seconds"]
-        if limit is not None and used > limit:
+        if limit is not None and self._seen_cpu_seconds > limit:
             self.reason = "cpu"
         elif not self._is_session and self._has_said_too_much():
             self.reason = "output"
@@ -119,12 +119,16 @@ class Jail(Supervision):
             self._add(f"processes: as many as are allowed, {self.order['process_limit']}")
         return self.reason != "exited" or super().is_over_a_limit()
 
+    def before_the_end(self) -> None:
+        """Look a last time: what dies with its namespace is counted nowhere else."""
+        self._look()
+
     def held_bytes(self) -> int:
         """Size of the private folders, which no process has to have mapped."""
         size = self.order["temporary_bytes"]
         for process in descendants(os.getpid()):
             held = 0
-            for folder in ("tmp", "dev/shm"):  # noqa: S108
+            for folder in ("tmp", "dev/shm"):
                 with contextlib.suppress(OSError):
                     space = os.statvfs(f"/proc/{process}/root/{folder}")
                     if space.f_blocks * space.f_frsize == size:  # ours, not one out here
@@ -138,6 +142,7 @@ class Jail(Supervision):
         """Add what was said and what was tried."""
         report = super().report(code)
         own = resource.getrusage(resource.RUSAGE_SELF)
+        report["cpu_seconds"] = max(report["cpu_seconds"], self._seen_cpu_seconds)
         report["cpu_seconds"] += own.ru_utime + own.ru_stime
         self._judge(report)
         report["output"] = b64encode(self._output.kept).decode("ascii")
@@ -148,6 +153,9 @@ class Jail(Supervision):
 
     def _judge(self, report: dict[str, Any]) -> None:
         """Say what the end of bubblewrap says about the end of the command."""
+        if self.reason == "cancelled" and report["code"] >= 0:
+            # It had ended by itself when it was no longer wanted.
+            report["reason"] = self.reason = "exited"
         if self._started is None and self.reason == "exited":
             said = self._errors.kept.decode("utf-8", "replace").strip()
             report["reason"] = "not_started"
@@ -170,8 +178,16 @@ class Jail(Supervision):
         if report["reason"] in ("time", "cpu", "memory", "output"):
             self._add(f"limit: {report['reason']}")
 
+    def _look(self) -> list[int]:
+        """List the processes, and note the CPU time of all that there are and have been."""
+        family = descendants(os.getpid())
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seen = sum(map(cpu_seconds, family)) + used.ru_utime + used.ru_stime
+        self._seen_cpu_seconds = max(self._seen_cpu_seconds, seen)
+        return family
+
     def _has_said_too_much(self) -> bool:
-        limit = self.order["output_limit_bytes"]
+        limit: int = self.order["output_limit_bytes"]
         return max(self._output.total_bytes, self._errors.total_bytes) > limit
 
     def _note(self) -> bool:
@@ -200,11 +216,6 @@ class Jail(Supervision):
         if len(self._violations) < MOST_VIOLATIONS:
             shown = "".join(sign if sign.isprintable() else "?" for sign in violation)
             self._violations.setdefault(shown[:MOST_VIOLATION_BYTES])
-
-
-def _waited_for() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _memory_file(content: bytes) -> int:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import math
-import os
 import socket
 import sys
 from base64 import b64decode, b64encode
@@ -69,7 +67,9 @@ class Sandbox:
         SandboxError
             If there is none: why, and what to do about it.
         """
-        return cls(_proven())
+        from menace.self_coding_engine.sandbox.proof import proven
+
+        return cls(proven())
 
     def run(
         self,
@@ -146,6 +146,7 @@ class Sandbox:
     ) -> Json:
         folder = folder.resolve()
         shown = [path.resolve() for path in bind]
+        covered = [(folder / path).resolve() for path in hide] + [folder / ".git"]
         for path in (folder, *shown):
             _refuse_private(path)
         variables = {
@@ -154,17 +155,17 @@ class Sandbox:
             **environment,
         }
         operations, visible = bubblewrap.layout(
-            folder, limits=limits, environment=variables, bind=shown, hide=hide
+            folder, limits=limits, environment=variables, bind=shown, hide=covered
         )
         python = sys.executable
-        words = [python if command[0] == PYTHON else command[0], *command[1:]]
-        guard = {
-            "report_descriptor": REPORT_DESCRIPTOR,
-            "visible": visible,
-            "private": [str(Path.home()), "/root", "/home"],
-            "hidden": [str(path) for path in (*hide, folder / ".git")],
-            "python": python,
-        }
+        words = _guarded([python if command[0] == PYTHON else command[0], *command[1:]], python)
+        guard = [
+            ("report_descriptor", str(REPORT_DESCRIPTOR)),
+            ("python", python),
+            *(("visible", place) for place in visible),
+            *(("private", place) for place in (str(Path.home()), "/root", "/home")),
+            *(("hidden", str(path)) for path in covered),
+        ]
         launch = {
             "command": words,
             "limits": _kernel_limits(limits),
@@ -175,7 +176,7 @@ class Sandbox:
         return {
             "program": self.program,
             "operations": operations,
-            "data": bubblewrap.data(json.dumps(guard).encode()),
+            "data": bubblewrap.data("\0".join(word for pair in guard for word in pair).encode()),
             "command": [python, "-I", "-S", bubblewrap.LAUNCHER, json.dumps(launch)],
             "session": None,
             "input": "",
@@ -240,7 +241,11 @@ def _run_of(report: Json) -> SandboxRun:
     )
 
 
-@functools.cache
-def _proven() -> str:
-    """Find a bubblewrap that holds."""
-    return bubblewrap.find_bubblewrap()[-1]
+def _guarded(words: list[str], python: str) -> list[str]:
+    """Have the audit hook installed where Python's flags would keep it out."""
+    flags = next((n for n, word in enumerate(words[1:]) if word[0] != "-" or word in "-c-m"), None)
+    if words[0] != python or flags is None:
+        return words
+    isolated = any(set("IES") & set(word) for word in words[1 : flags + 1] if word[:2] != "-X")
+    guard = [bubblewrap.GUARDED] if isolated else []
+    return [*words[: flags + 1], *guard, *words[flags + 1 :]]

@@ -4,7 +4,7 @@ Limits on processes do not hold for root, and whoever broke out would be root. S
 started by a user id that nobody else has. That user may not be able to reach the interpreter or the
 folder (below ``/root``, say, or with rights for their owner alone). Hence what is to be bound is
 first mounted, for the supervisor and its children only, at a place that it can reach; and folders
-that belong to one user are mounted as if they were the sandbox's, where the file system can do that.
+that belong to one user are mounted as if they were the sandbox's, where the file system can do so.
 """
 
 from __future__ import annotations
