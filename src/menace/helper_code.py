@@ -13,23 +13,20 @@ the rows that are asked for, and cut off again from what comes back. A column th
 one of the source's takes its place.
 
 A model remembers the commit it was trained with and is served with the code of that commit, however
-the file is changed later. What the helper imports is not pinned: it belongs in the environment, and
-what is the repository's own belongs in the same file.
+the file is changed later, and so is what the helper imports from its repository. What it imports
+from elsewhere is that of the environment.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import importlib.abc
-import importlib.util
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from menace.errors import HelperCodeError
+from menace.helper_modules import RepositoryModules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -79,7 +76,7 @@ class FeatureHelper:
     context_rows
         Earlier rows that a row's columns may depend on, ≥ 0.
     sha256
-        Of the file's text.
+        Of the file's text, and of those that it imports from its repository.
     """
 
     place: str
@@ -89,17 +86,27 @@ class FeatureHelper:
 
     @classmethod
     def of_text(cls, source: str, *, place: str, function: str = DEFAULT_FUNCTION) -> FeatureHelper:
-        """Load a helper's text as a module of its own.
+        """Load a helper that consists of one text; see :meth:`of_modules`."""
+        modules = RepositoryModules({DEFAULT_PATH}, lambda _path: source, label=place)
+        return cls.of_modules(modules, DEFAULT_PATH, function)
 
-        The text runs in this process with all its rights: it has to be the user's own, as the code
-        of a callable pipeline is.
+    @classmethod
+    def of_modules(
+        cls, modules: RepositoryModules, path: str, function: str = DEFAULT_FUNCTION
+    ) -> FeatureHelper:
+        """Load a helper, with the files of its repository that it imports.
+
+        The texts run in this process with all its rights: they have to be the user's own, as the
+        code of a callable pipeline is.
 
         Raises
         ------
         HelperCodeError
-            If it does not compile, fails, has no such function, or a wrong ``CONTEXT_ROWS``.
+            If a text does not compile or fails, there is no such function, or ``CONTEXT_ROWS`` is
+            wrong.
         """
-        module = _module(source, place)
+        place = modules.place(path)
+        module = _loaded_module(modules, path)
         found = getattr(module, function, None)
         if not callable(found):
             raise HelperCodeError(
@@ -112,8 +119,7 @@ class FeatureHelper:
                 f"{CONTEXT_NAME} in {place} is {context!r}.",
                 remedy=f"give a whole number from 0 to {MOST_CONTEXT_ROWS}",
             )
-        digest = hashlib.sha256(source.encode("utf-8")).hexdigest()
-        return cls(place, found, context, digest)
+        return cls(place, found, context, modules.sha256)
 
     def __call__(
         self,
@@ -291,6 +297,17 @@ class HelperCode:
             raise HelperCodeError(f"{commit!r} is no commit.", remedy="give its hexadecimal number")
         return _git(self.repository, "show", "--no-textconv", f"{commit}:./{self.path}")
 
+    def files(self, commit: str) -> list[str]:
+        """List the Python files of the repository's folder at a commit.
+
+        Raises
+        ------
+        HelperCodeError
+            If the commit is missing.
+        """
+        listed = _git(self.repository, "ls-tree", "-r", "-z", "--name-only", commit)
+        return [path for path in listed.split("\0") if path.endswith(".py")]
+
     def at(self, commit: str) -> FeatureHelper:
         """Load the helper as it was at a commit; those used last are kept.
 
@@ -308,8 +325,13 @@ class HelperCode:
 
 @functools.lru_cache(maxsize=_KEPT)
 def _loaded(code: HelperCode, commit: str) -> FeatureHelper:
-    place = f"{code.repository / code.path} at {commit[:12]}"
-    return FeatureHelper.of_text(code.source(commit), place=place, function=code.function)
+    label = f"{code.repository} at {commit[:12]}"
+
+    def read(path: str) -> str:
+        return HelperCode(code.repository, path).source(commit)
+
+    modules = RepositoryModules(code.files(commit), read, label=label)
+    return FeatureHelper.of_modules(modules, code.path, code.function)
 
 
 def _git(repository: Path, *arguments: str) -> str:
@@ -354,39 +376,15 @@ def _git(repository: Path, *arguments: str) -> str:
         ) from error
 
 
-class _TextLoader(importlib.abc.InspectLoader):
-    """Loads a module from text that lies in no file."""
-
-    def __init__(self, source: str, place: str) -> None:
-        self._source, self._place = source, place
-
-    def get_source(self, fullname: str) -> str:
-        return self._source
-
-    def get_filename(self, fullname: str) -> str:
-        return self._place
-
-    def get_code(self, fullname: str) -> Any:
-        return self.source_to_code(self._source, self._place)
-
-
-def _module(source: str, place: str) -> Any:
-    name = f"menace_helper_{abs(hash((place, source))):x}"
-    spec = importlib.util.spec_from_loader(name, _TextLoader(source, place))
-    if spec is None or spec.loader is None:
-        raise HelperCodeError(f"{place} cannot be loaded.")
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses and the like look their own module up while it is being loaded.
-    sys.modules[name] = module
+def _loaded_module(modules: RepositoryModules, path: str) -> Any:
     try:
-        spec.loader.exec_module(module)
+        return modules.load(path)
     except Exception as error:
-        del sys.modules[name]
+        place = modules.place(path)
         raise HelperCodeError(
             f"{place}{_line(error, place)} cannot be loaded: {type(error).__name__}: {error}.",
-            remedy="keep the helper in one file that imports installed packages only",
+            remedy="let the helper import installed packages and files of its repository only",
         ) from error
-    return module
 
 
 def _line(error: BaseException, place: str) -> str:

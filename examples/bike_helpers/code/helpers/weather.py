@@ -13,13 +13,13 @@ def worst_weather(weathersit, hours):
     return worst
 
 
-def hours_since_rain(weathersit):
-    """Hours since it last rained (3 or worse); counts from the first row where it never did."""
+def hours_since_rain(weathersit, most=48):
+    """Hours since it last rained (3 or worse), ``most`` where that is longer ago or unknown."""
     since = []
     for position in range(len(weathersit)):
         wet = [past for past in range(position + 1) if weathersit[past] >= 3]
         if wet:
-            since.append(position - max(wet))
+            since.append(min(position - max(wet), most))
         else:
-            since.append(position + 1)
+            since.append(most)
     return since

@@ -19,7 +19,7 @@ def test_every_row_has_its_features():
     assert made["rush_hour"].tolist()[5:11] == [False, False, True, True, True, False]
     assert made["hours_to_rush"].tolist()[4:8] == [3, 2, 1, 0]
     assert made["worst_weather"].tolist()[9:18] == [1, 3, 3, 3, 3, 3, 3, 3, 1]
-    assert made["hours_since_rain"].tolist()[9:13] == [10, 0, 1, 2]
+    assert made["hours_since_rain"].tolist()[9:13] == [48, 0, 1, 2]
 
 
 def test_rows_may_come_with_any_index():

@@ -15,7 +15,12 @@ def test_an_empty_day_has_no_weather():
 
 
 def test_hours_since_rain_are_counted():
-    assert hours_since_rain([1, 2, 3, 1, 1, 4, 1]) == [1, 2, 0, 1, 2, 0, 1]
+    assert hours_since_rain([1, 2, 3, 1, 1, 4, 1]) == [48, 48, 0, 1, 2, 0, 1]
+
+
+def test_rain_that_is_long_ago_counts_as_longest_ago():
+    assert hours_since_rain([3] + [1] * 50)[45:] == [45, 46, 47, 48, 48, 48]
+    assert hours_since_rain([4, 1, 1, 1], most=2) == [0, 1, 2, 2]
 
 
 def test_a_month_of_weather():
