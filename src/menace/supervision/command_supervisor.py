@@ -11,17 +11,19 @@ and can end processes that have left the command's group.
 
 from __future__ import annotations
 
-import signal
 import subprocess
-from typing import Any
 
 from menace.supervision.supervision import (
     Capture,
     Supervision,
-    end_with_the_parent,
+    prepare_child,
     read_order,
     tell,
 )
+
+TYPE_CHECKING = False  # as type checkers know it: see supervision.py
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class CommandSupervision(Supervision):
@@ -47,7 +49,7 @@ class CommandSupervision(Supervision):
             stdout=self._output.writing,
             stderr=self._output.writing,
             start_new_session=True,
-            preexec_fn=_prepare_child,  # noqa: PLW1509
+            preexec_fn=prepare_child,  # noqa: PLW1509
         )
         self._output.listen(self)
         return command
@@ -59,12 +61,6 @@ class CommandSupervision(Supervision):
             "output": self._output.kept.decode("utf-8", "replace"),
             "output_bytes": self._output.total_bytes,
         }
-
-
-def _prepare_child() -> None:
-    """End with the supervisor; hear Ctrl-C again, which workers do not."""
-    end_with_the_parent()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def main() -> None:

@@ -14,13 +14,16 @@ import selectors
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any
 
-from menace.supervision.process_family import descendants, resident_bytes
+from menace.supervision.process_family import family, proportional_bytes
 
+TYPE_CHECKING = False  # as type checkers know it: importing typing takes a tenth of the start
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
+    from typing import Any
+
+    from menace.supervision.process_family import Member
 
 POLL_SECONDS = 0.05
 PR_SET_PDEATHSIG = 1
@@ -62,6 +65,7 @@ class Supervision:
             command = self.start()
         except OSError as error:
             return {"reason": "not_started", "error": str(error)}
+        self._wake_at_the_end_of(command.pid)
         self._watch(command.pid)
         self.before_the_end()
         self._end_all(command.pid)
@@ -88,8 +92,12 @@ class Supervision:
         """Call ``hear`` whenever the descriptor is ready, until it returns false."""
         self._selector.register(descriptor, events, hear)
 
-    def is_over_a_limit(self) -> bool:
-        """Look whether the command must end, and if so, set the reason."""
+    def look(self) -> list[Member]:
+        """List the processes that stem from the command, if anything depends on it."""
+        return [] if self.order["memory_limit_bytes"] is None else family(os.getpid())
+
+    def is_over_a_limit(self, members: list[Member]) -> bool:
+        """Say whether the command must end, and if so, set the reason."""
         limit_seconds: float | None = self.order["time_limit_seconds"]
         if limit_seconds is not None and time.monotonic() - self._began > limit_seconds:
             self.reason = "time"
@@ -97,18 +105,17 @@ class Supervision:
         limit_bytes: int | None = self.order["memory_limit_bytes"]
         if limit_bytes is None:
             return False
-        family = descendants(os.getpid())
-        held = self.held_bytes()
-        used = held + sum(resident_bytes(process, shared=False) for process in family)
+        held = self.held_bytes(members)
+        used = held + sum(member.resident_bytes for member in members)
         if used > limit_bytes:
             # Forked processes share what they have not changed: that is counted once.
-            used = held + sum(resident_bytes(process, shared=True) for process in family)
+            used = held + sum(proportional_bytes(member.process) for member in members)
         self.peak_bytes = max(self.peak_bytes, used)
         if used > limit_bytes:
             self.reason = "memory"
         return used > limit_bytes
 
-    def held_bytes(self) -> int:
+    def held_bytes(self, members: list[Member]) -> int:
         """Memory that the command holds outside its processes."""
         return 0
 
@@ -120,6 +127,11 @@ class Supervision:
             self.reason = "cancelled"
         return self.reason == "exited"
 
+    def _wake_at_the_end_of(self, command: int) -> None:
+        """Have the end of the command heard at once, where the system can do that (Linux)."""
+        if sys.platform == "linux":
+            self.listen(os.pidfd_open(command), lambda: False)
+
     def _watch(self, command: int) -> None:
         """Return when the command has ended or must end."""
         while self._status is None and self.reason == "exited":
@@ -127,7 +139,11 @@ class Supervision:
                 if not key.data():
                     self._selector.unregister(key.fd)
             self._reap(command)
-            if self._status is None and self.reason == "exited" and self.is_over_a_limit():
+            if (
+                self._status is None
+                and self.reason == "exited"
+                and self.is_over_a_limit(self.look())
+            ):
                 return
 
     def _reap(self, command: int, *, wait: bool = False) -> bool:
@@ -150,7 +166,7 @@ class Supervision:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(command, signal.SIGKILL)
         while self._reap(command):
-            for process in descendants(os.getpid()) or [command]:
+            for process in [member.process for member in family(os.getpid())] or [command]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
             self._reap(command, wait=True)
@@ -199,9 +215,13 @@ class Capture:
                 return True
 
 
-def end_with_the_parent() -> None:
-    """As a child before its program starts: be killed when the supervisor ends, however it does."""
+def prepare_child() -> None:
+    """As a child before its program starts: end with the supervisor, even a killed one.
+
+    Also hear Ctrl-C again, which workers do not.
+    """
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def read_order() -> dict[str, Any]:

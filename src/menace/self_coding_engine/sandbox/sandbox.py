@@ -104,7 +104,9 @@ class Sandbox:
         SandboxError
             If the folder must not be shown to it.
         """
-        order = self._order(command, folder, limits, environment or {}, bind, hide)
+        order = self._order(
+            command, folder=folder, limits=limits, environment=environment, bind=bind, hide=hide
+        )
         order["input"] = b64encode(input).decode("ascii")
         return _run_of(self._supervise(order).report())
 
@@ -123,7 +125,9 @@ class Sandbox:
         The limits are those of the whole session. What it writes to standard error is kept (the
         end), and never a reason to end it.
         """
-        order = self._order(command, folder, limits, environment or {}, bind, hide)
+        order = self._order(
+            command, folder=folder, limits=limits, environment=environment, bind=bind, hide=hide
+        )
         ours, theirs = socket.socketpair()
         with theirs:
             order["session"] = theirs.fileno()
@@ -132,15 +136,16 @@ class Sandbox:
 
     def _supervise(self, order: Json, pass_fds: Sequence[int] = ()) -> SupervisorProcess:
         return SupervisorProcess(
-            "menace.self_coding_engine.sandbox.jail", order, environment={}, pass_fds=pass_fds
+            "menace.supervision.sandbox_supervisor", order, environment={}, pass_fds=pass_fds
         )
 
     def _order(
         self,
         command: Sequence[str],
+        *,
         folder: Path,
         limits: SandboxLimits,
-        environment: Mapping[str, str],
+        environment: Mapping[str, str] | None,
         bind: Sequence[Path],
         hide: Sequence[Path],
     ) -> Json:
@@ -152,7 +157,7 @@ class Sandbox:
         variables = {
             **_BASE_ENVIRONMENT,
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-            **environment,
+            **(environment or {}),
         }
         operations, visible = bubblewrap.layout(
             folder, limits=limits, environment=variables, bind=shown, hide=covered
@@ -178,6 +183,7 @@ class Sandbox:
             "operations": operations,
             "data": bubblewrap.data("\0".join(word for pair in guard for word in pair).encode()),
             "command": [python, "-I", "-S", bubblewrap.LAUNCHER, json.dumps(launch)],
+            "report_descriptor": REPORT_DESCRIPTOR,
             "session": None,
             "input": "",
             "time_limit_seconds": _finite(limits.wall_seconds),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import selectors
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from menace.self_coding_engine.sandbox.limits import SandboxRun, SessionEndedError
-from menace.supervision.process_family import cpu_seconds, descendants
+from menace.supervision.process_family import cpu_seconds, family
 
 if TYPE_CHECKING:
     import socket
@@ -57,8 +58,8 @@ class SandboxSession:
         """CPU-seconds that it and all that stems from it have used up to now."""
         if self._run is not None:
             return self._run.cpu_seconds
-        family = descendants(self._supervisor.pid)
-        return sum(map(cpu_seconds, [self._supervisor.pid, *family]))
+        own = cpu_seconds(self._supervisor.pid)
+        return own + sum(member.cpu_seconds for member in family(self._supervisor.pid))
 
     def ask(self, document: Json, *, seconds: float) -> Json:
         """Send a document and wait for the answer.
@@ -106,8 +107,6 @@ class SandboxSession:
         return self._run
 
     def _ended(self, reason: str | None, what: str) -> SessionEndedError:
-        from dataclasses import replace
-
         run = self.close()
         if reason is not None and run.reason in ("exited", "killed"):
             run = self._run = replace(run, reason=reason)  # type: ignore[arg-type]

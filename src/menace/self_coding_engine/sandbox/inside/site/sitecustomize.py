@@ -31,9 +31,38 @@ _NOT_TO_READ = ("/etc/shadow", "/etc/sudoers", "/etc/ssh", "/var", "/dev/mem", "
 _PROCESS_SECRETS = frozenset({"environ", "mem", "maps", "fd", "root", "cwd", "auxv", "syscall"})
 
 _FORBIDDEN_FUNCTIONS = frozenset(
-    "acct bpf chroot clone execve init_module keyctl kill mount perf_event_open pivot_root prctl"
-    " process_vm_readv process_vm_writev ptrace reboot setgid setns setresuid setuid socket swapon"
-    " syscall system tgkill tkill umount umount2 unshare userfaultfd".split()
+    {
+        "acct",
+        "bpf",
+        "chroot",
+        "clone",
+        "execve",
+        "init_module",
+        "keyctl",
+        "kill",
+        "mount",
+        "perf_event_open",
+        "pivot_root",
+        "prctl",
+        "process_vm_readv",
+        "process_vm_writev",
+        "ptrace",
+        "reboot",
+        "setgid",
+        "setns",
+        "setresuid",
+        "setuid",
+        "socket",
+        "swapon",
+        "syscall",
+        "system",
+        "tgkill",
+        "tkill",
+        "umount",
+        "umount2",
+        "unshare",
+        "userfaultfd",
+    }
 )
 
 
@@ -84,9 +113,9 @@ class _Handlers:
             "open": self._open,
             "os.listdir": self._read,
             "os.scandir": self._read,
-            "os.rename": lambda source, target, *_: (self._write(source), self._write(target)),
-            "os.link": lambda source, target, *_: (self._read(source), self._write(target)),
-            "os.symlink": lambda source, target, *_: (self._read(source), self._write(target)),
+            "os.rename": lambda source, target, *_: self._move(source, target),
+            "os.link": lambda source, target, *_: self._link(source, target),
+            "os.symlink": lambda source, target, *_: self._link(source, target),
             "socket.__new__": self._socket,
             "socket.connect": lambda _socket, address: self._address("connects to", address),
             "socket.bind": lambda _socket, address: self._address("listens at", address),
@@ -134,6 +163,14 @@ class _Handlers:
             return
         if not any(name in place.split("/") for name in _LEAVINGS):
             self._tell(f"write: {place}")
+
+    def _move(self, source: Any, target: Any) -> None:
+        self._write(source)
+        self._write(target)
+
+    def _link(self, source: Any, target: Any) -> None:
+        self._read(source)
+        self._write(target)
 
     def _read(self, path: Any) -> None:
         place = self._place(path)

@@ -69,15 +69,29 @@ def stage(program: str, operations: list[list[str]], user: int) -> tuple[str, li
     opened = {source: os.open(source, os.O_PATH | os.O_CLOEXEC) for source in sorted(sources)}
     _mount(system, "tmpfs", _STAGE, _MS_NOSUID | _MS_NODEV, kind="tmpfs", data="mode=0755,size=1m")
     places: dict[str, str] = {}
+    namespaces: dict[tuple[int, int], int] = {}
     for number, (source, descriptor) in enumerate(opened.items()):
         place = Path(_STAGE, str(number))
         if os.path.isdir(f"/proc/self/fd/{descriptor}"):  # noqa: PTH112
             place.mkdir()
         else:
             place.touch()
-        _attach(system, source, descriptor, place, user)
+        is_attached = False
+        if Path(source).parts[1] not in _SYSTEM:
+            with contextlib.suppress(OSError):
+                owner = os.fstat(descriptor)
+                pair = (owner.st_uid, owner.st_gid)
+                if pair not in namespaces:
+                    namespaces[pair] = _user_namespace(system, pair, user)
+                _attach_as_the_users(system, descriptor, place, namespaces[pair])
+                is_attached = True
+        if not is_attached:
+            # As it is: what others may not read, the sandbox may not.
+            _mount(system, f"/proc/self/fd/{descriptor}", str(place), _MS_BIND | _MS_REC)
         places[source] = str(place)
         os.close(descriptor)
+    for namespace in namespaces.values():
+        os.close(namespace)
     moved = [
         [operation[0], places[operation[1]], *operation[2:]]
         if operation[0] == "--ro-bind"
@@ -95,38 +109,20 @@ def _moved(program: str, places: dict[str, str]) -> str:
     return program
 
 
-def _attach(system: ctypes.CDLL, source: str, descriptor: int, place: Path, user: int) -> None:
-    if Path(source).parts[1] not in _SYSTEM:
-        with contextlib.suppress(OSError):
-            _attach_as_the_users(system, descriptor, place, user)
-            return
-    # As it is: what others may not read, the sandbox may not.
-    _mount(system, f"/proc/self/fd/{descriptor}", str(place), _MS_BIND | _MS_REC)
-
-
-def _attach_as_the_users(system: ctypes.CDLL, descriptor: int, place: Path, user: int) -> None:
+def _attach_as_the_users(system: ctypes.CDLL, source: int, place: Path, namespace: int) -> None:
     """Mount with the owner's files as the sandbox's own: still read-only, but readable."""
-    owner = os.fstat(descriptor)
-    tree = _check(
-        system.syscall(
-            _OPEN_TREE, descriptor, b"", _AT_EMPTY_PATH | _AT_RECURSIVE | _OPEN_TREE_CLONE
-        )
-    )
+    flags = _AT_EMPTY_PATH | _AT_RECURSIVE
+    tree = _check(system.syscall(_OPEN_TREE, source, b"", flags | _OPEN_TREE_CLONE))
     try:
-        names = _user_namespace(system, owner.st_uid, owner.st_gid, user)
-        try:
-            attributes = struct.pack("=QQQQ", _MOUNT_ATTR_IDMAP, 0, 0, names)
-            flags = _AT_EMPTY_PATH | _AT_RECURSIVE
-            _check(system.syscall(_MOUNT_SETATTR, tree, b"", flags, attributes, len(attributes)))
-        finally:
-            os.close(names)
+        attributes = struct.pack("=QQQQ", _MOUNT_ATTR_IDMAP, 0, 0, namespace)
+        _check(system.syscall(_MOUNT_SETATTR, tree, b"", flags, attributes, len(attributes)))
         to = os.fsencode(place)
         _check(system.syscall(_MOVE_MOUNT, tree, b"", _AT_FDCWD, to, _MOVE_MOUNT_FROM_DESCRIPTOR))
     finally:
         os.close(tree)
 
 
-def _user_namespace(system: ctypes.CDLL, owner: int, group: int, user: int) -> int:
+def _user_namespace(system: ctypes.CDLL, owner: tuple[int, int], user: int) -> int:
     """Open a user namespace that maps one owner to the user; a child holds it for that moment."""
     ready, is_ready = os.pipe()
     child = os.fork()
@@ -137,8 +133,8 @@ def _user_namespace(system: ctypes.CDLL, owner: int, group: int, user: int) -> i
     try:
         if os.read(ready, 1) != b"1":
             raise OSError("no user namespace can be made")
-        Path(f"/proc/{child}/uid_map").write_text(f"{owner} {user} 1", encoding="ascii")
-        Path(f"/proc/{child}/gid_map").write_text(f"{group} {user} 1", encoding="ascii")
+        Path(f"/proc/{child}/uid_map").write_text(f"{owner[0]} {user} 1", encoding="ascii")
+        Path(f"/proc/{child}/gid_map").write_text(f"{owner[1]} {user} 1", encoding="ascii")
         return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.kill(child, signal.SIGKILL)

@@ -14,18 +14,21 @@ import signal
 import socket
 import subprocess
 from base64 import b64decode, b64encode
-from typing import Any
 
-from menace.self_coding_engine.sandbox.seccomp import REPORT_DESCRIPTOR
-from menace.self_coding_engine.sandbox.staging import give_up_root, spare_user, stage
-from menace.supervision.process_family import cpu_seconds, descendants, threads
+from menace.supervision.process_family import family
 from menace.supervision.supervision import (
     Capture,
     Supervision,
-    end_with_the_parent,
+    prepare_child,
     read_order,
     tell,
 )
+
+TYPE_CHECKING = False  # as type checkers know it: see supervision.py
+if TYPE_CHECKING:
+    from typing import Any
+
+    from menace.supervision.process_family import Member
 
 MOST_VIOLATIONS = 64
 MOST_VIOLATION_BYTES = 300
@@ -35,7 +38,7 @@ BYTES_PER_FILE = 1024
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
-class Jail(Supervision):
+class SandboxSupervision(Supervision):
     """One run in the sandbox.
 
     Parameters
@@ -44,8 +47,9 @@ class Jail(Supervision):
         ``program``: bubblewrap's path. ``operations``: its options, a list for each; one that
         begins with ``--ro-bind`` names a place out here. ``data``: name → bytes in base 64; an
         argument that is such a name in braces becomes a descriptor to read them from. ``command``:
-        what runs inside. ``session``: the descriptor of a socket that is its standard input and output, or
-        ``None``; then ``input`` is its input. Limits: ``cpu_limit_seconds``, ``process_limit``,
+        what runs inside. ``report_descriptor``: where it finds the channel for violations.
+        ``session``: the descriptor of a socket that is its standard input and output, or ``None``;
+        then ``input`` is its input. Limits: ``cpu_limit_seconds``, ``process_limit``,
         ``output_limit_bytes``, ``temporary_bytes``.
     """
 
@@ -63,10 +67,18 @@ class Jail(Supervision):
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start bubblewrap, as an ordinary user in any case."""
-        user = spare_user() if os.geteuid() == 0 else None
         program, operations = self.order["program"], self.order["operations"]
-        if user is not None:
-            program, operations = stage(program, operations, user)
+        prepare = prepare_child
+        if os.geteuid() == 0:
+            from menace.supervision import root_stage
+
+            user = root_stage.spare_user()
+            program, operations = root_stage.stage(program, operations, user)
+
+            def prepare() -> None:
+                root_stage.give_up_root(user)
+                prepare_child()  # changing the user has undone it
+
         files = {name: _memory_file(b64decode(text)) for name, text in self.order["data"].items()}
         arguments = [
             str(files[word[1:-1]]) if word[:1] == "{" and word[1:-1] in files else word
@@ -78,15 +90,10 @@ class Jail(Supervision):
         self._records, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._records.setblocking(False)
         theirs.setblocking(False)
-        os.dup2(theirs.fileno(), REPORT_DESCRIPTOR)
+        report: int = self.order["report_descriptor"]
+        os.dup2(theirs.fileno(), report)
         talk = self.order["session"]
         entry = _memory_file(b64decode(self.order["input"])) if talk is None else talk
-
-        def prepare() -> None:
-            if user is not None:
-                give_up_root(user)
-            end_with_the_parent()
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
         command = subprocess.Popen(  # noqa: S603
             [program, "--args", str(options), "--", *self.order["command"]],
@@ -95,11 +102,11 @@ class Jail(Supervision):
             stdin=entry,
             stdout=self._output.writing if talk is None else talk,
             stderr=self._errors.writing,
-            pass_fds=(options, *files.values(), REPORT_DESCRIPTOR),
+            pass_fds=(options, *files.values(), report),
             start_new_session=True,
             preexec_fn=prepare,  # noqa: PLW1509
         )
-        for descriptor in {options, entry, REPORT_DESCRIPTOR, *files.values()}:
+        for descriptor in {options, entry, report, *files.values()}:
             os.close(descriptor)
         theirs.close()
         self._output.listen(self)
@@ -107,30 +114,38 @@ class Jail(Supervision):
         self.listen(self._records.fileno(), self._note)
         return command
 
-    def is_over_a_limit(self) -> bool:
+    def look(self) -> list[Member]:
+        """List the processes, and note the CPU time of all that there are and have been."""
+        members = family(os.getpid())
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seen = sum(member.cpu_seconds for member in members) + used.ru_utime + used.ru_stime
+        self._seen_cpu_seconds = max(self._seen_cpu_seconds, seen)
+        return members
+
+    def is_over_a_limit(self, members: list[Member]) -> bool:
         """Look at the processor, the processes and the output, too."""
-        family = self._look()
         limit = self.order["cpu_limit_seconds"]
         if limit is not None and self._seen_cpu_seconds > limit:
             self.reason = "cpu"
         elif not self._is_session and self._has_said_too_much():
             self.reason = "output"
-        if sum(map(threads, family)) >= self.order["process_limit"] + 2:
+        # Bubblewrap's own two are among them.
+        if sum(member.threads for member in members) >= self.order["process_limit"] + 2:
             self._add(f"processes: as many as are allowed, {self.order['process_limit']}")
-        return self.reason != "exited" or super().is_over_a_limit()
+        return self.reason != "exited" or super().is_over_a_limit(members)
 
     def before_the_end(self) -> None:
         """Look a last time: what dies with its namespace is counted nowhere else."""
-        self._look()
+        self.look()
 
-    def held_bytes(self) -> int:
+    def held_bytes(self, members: list[Member]) -> int:
         """Size of the private folders, which no process has to have mapped."""
         size = self.order["temporary_bytes"]
-        for process in descendants(os.getpid()):
+        for member in members:
             held = 0
             for folder in ("tmp", "dev/shm"):
                 with contextlib.suppress(OSError):
-                    space = os.statvfs(f"/proc/{process}/root/{folder}")
+                    space = os.statvfs(f"/proc/{member.process}/root/{folder}")
                     if space.f_blocks * space.f_frsize == size:  # ours, not one out here
                         held += (space.f_blocks - space.f_bfree) * space.f_frsize
                         held += (space.f_files - space.f_ffree) * BYTES_PER_FILE
@@ -178,14 +193,6 @@ class Jail(Supervision):
         if report["reason"] in ("time", "cpu", "memory", "output"):
             self._add(f"limit: {report['reason']}")
 
-    def _look(self) -> list[int]:
-        """List the processes, and note the CPU time of all that there are and have been."""
-        family = descendants(os.getpid())
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seen = sum(map(cpu_seconds, family)) + used.ru_utime + used.ru_stime
-        self._seen_cpu_seconds = max(self._seen_cpu_seconds, seen)
-        return family
-
     def _has_said_too_much(self) -> bool:
         limit: int = self.order["output_limit_bytes"]
         return max(self._output.total_bytes, self._errors.total_bytes) > limit
@@ -230,4 +237,4 @@ def _memory_file(content: bytes) -> int:
 
 def main() -> None:
     """Run the order that comes in."""
-    tell(Jail(read_order()).run())
+    tell(SandboxSupervision(read_order()).run())
