@@ -273,8 +273,8 @@ def _undecided(reason: str, run: _Run, cpu_seconds: float) -> SpeedComparison:
 
 def _decided(run: _Run, settings: PairedSettings, cpu_seconds: float) -> SpeedComparison:
     verdict = judge(run.after, run.again, settings)
-    clock = signed_rank_interval(run.clock, settings.floor_tail).centre
-    hidden = clock > 0.5 * verdict.after.centre + CLOCK_SLACK
+    clock = signed_rank_interval(run.clock, settings.floor_tail)
+    hidden = clock.low > 0.5 * verdict.after.centre + CLOCK_SLACK
     before = statistics.median(run.before_seconds)
     return SpeedComparison(
         ratio=math.exp(verdict.after.centre),
@@ -284,7 +284,7 @@ def _decided(run: _Run, settings: PairedSettings, cpu_seconds: float) -> SpeedCo
         faster=verdict.better and not hidden,
         blocks=len(run.after),
         again_ratio=math.exp(verdict.again.centre),
-        clock_ratio=math.exp(clock),
+        clock_ratio=math.exp(clock.centre),
         before_seconds=before,
         after_seconds=before * math.exp(verdict.after.centre),
         reason=HIDDEN_WORK if verdict.better and hidden else describe_verdict(verdict),
@@ -292,8 +292,8 @@ def _decided(run: _Run, settings: PairedSettings, cpu_seconds: float) -> SpeedCo
     )
 
 
-CLOCK_SLACK = math.log(1.25)
-"""The wall clock may show so much less of a gain than half of its logarithm, for noise."""
+CLOCK_SLACK = math.log(1.1)
+"""The wall clock may surely show so much less than half of a gain, on the logarithmic scale."""
 HIDDEN_WORK = "the process uses less time, but the answer comes as late: the work is done elsewhere"
 
 
