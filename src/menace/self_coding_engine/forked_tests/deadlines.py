@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,6 +21,45 @@ OUT_OF_TIME_CODE = 77
 
 class OutOfTimeError(BaseException):
     """Raised inside a test whose time is up; not an ``Exception``, so few tests swallow it."""
+
+
+LEAST_SECONDS = 0.2
+TIMES_SLOWEST = 20.0
+
+
+class Pace:
+    """How long a test may take: once one has hung, no more than befits those that pass.
+
+    Parameters
+    ----------
+    most_seconds
+        CPU time of a test as long as none has been interrupted.
+    """
+
+    def __init__(self, most_seconds: float) -> None:
+        self._most_seconds = most_seconds
+        self._slowest_seconds = 0.0
+        self._struck = False
+
+    @property
+    def seconds(self) -> float:
+        """CPU time of the next test."""
+        if not self._struck:
+            return self._most_seconds
+        fair = max(LEAST_SECONDS, TIMES_SLOWEST * self._slowest_seconds)
+        return min(self._most_seconds, fair)
+
+    @contextmanager
+    def deadline(self) -> Iterator[None]:
+        """Interrupt the body in time, and learn from how long it took."""
+        began = time.process_time()
+        try:
+            with deadline(self.seconds):
+                yield
+        except OutOfTimeError:
+            self._struck = True
+            raise
+        self._slowest_seconds = max(self._slowest_seconds, time.process_time() - began)
 
 
 class _Interrupts:

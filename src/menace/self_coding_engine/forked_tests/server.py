@@ -22,7 +22,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from menace.self_coding_engine.forked_tests.children import Heard, in_child
-from menace.self_coding_engine.forked_tests.deadlines import deadline, prepare
+from menace.self_coding_engine.forked_tests.deadlines import Pace, prepare
 from menace.self_coding_engine.forked_tests.pytest_suite import (
     CollectedTests,
     collect_and_serve,
@@ -30,6 +30,7 @@ from menace.self_coding_engine.forked_tests.pytest_suite import (
 )
 from menace.self_coding_engine.forked_tests.recording import CallRecorder, LineTracer, render
 from menace.self_coding_engine.forked_tests.suites import (
+    SLOW,
     Cases,
     Suite,
     guarded,
@@ -92,27 +93,31 @@ class ForkServer:
             cases = Cases(self._target, [(name, code) for name, code in request["cases"]])
             self._suite = cases
             self._ids = list(cases.ids)
-            self._warm_up(lambda tell: _load_and_run(cases, request["source"], tell))
+            self._warm_up(lambda: load_text(cases, request["source"], LOAD_SECONDS))
             return {"ids": self._ids, "fast": True}
         sys.dont_write_bytecode = True
         sys.path.insert(0, request["folder"])
         self._arguments = list(request["arguments"])
         if importlib.util.find_spec("xdist") is not None:
             importlib.import_module("xdist")
-        self._warm_up(lambda tell: self._pytest_child(request["source"], None, _bare, tell))
+        self._warm_up(lambda: self._collect(request["source"]))
         seconds = {"seconds": request["seconds"], "test_seconds": request["test_seconds"]}
         first = self.run({"source": request["source"], "ids": None, **seconds})
         self._ids = [name for name, _, _ in first["cases"]]
         self._lend(request["source"], first, seconds)
         return {"ids": self._ids, "fast": self._lent is not None, "first": first}
 
-    def _warm_up(self, body: Callable[[Tell], None]) -> None:
+    def _collect(self, source: str) -> None:
+        arguments = [*(self._arguments or []), "--collect-only"]
+        run_pytest(arguments, self._target, source, tell=lambda word: None, only=None, around=None)
+
+    def _warm_up(self, body: Callable[[], object]) -> None:
         """Import here what a child had to import from outside the folder."""
         before = set(sys.modules)
 
         def watched(tell: Tell) -> None:
             with contextlib.suppress(BaseException):
-                body(lambda word: None)
+                body()
             folder = os.path.join(os.path.realpath(os.getcwd()), "")
             tell(
                 [
@@ -147,6 +152,7 @@ class ForkServer:
             return
         second = self.run({"source": poison, "ids": None, **seconds})
         asked = {"do": "screen", "first": self._ids, "rest": [], "sources": [source, poison]}
+        asked |= {"patient": True}
         try:
             quick = lent.ask({**asked, **seconds}, seconds["seconds"] + 5.0)["results"]
         except (EOFError, KeyError, ValueError):
@@ -178,7 +184,9 @@ class ForkServer:
         return run.answer()
 
     def _run_child(self, request: dict[str, Any], run: _Run, tell: Tell) -> None:
-        around = functools.partial(_watched, self._target, request, tell)
+        pace = Pace(request["test_seconds"])
+        mine = self._arguments is not None
+        around = functools.partial(_watched, self._target, request, tell, pace if mine else None)
         if self._arguments is not None:
             self._pytest_child(request["source"], run.left(), around, tell)
             return
@@ -192,7 +200,7 @@ class ForkServer:
         for name in names:
             tell(["begins", name])
             with around(name):
-                found = message or run_test(suite, name, request["test_seconds"])
+                found = message or run_test(suite, name, pace)
             tell(["ends", name, found])
 
     def _pytest_child(self, source: str, only: Sequence[str] | None, around: Any, tell: Tell) -> None:
@@ -215,7 +223,8 @@ class ForkServer:
 
     def record(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run all tests over one text and keep the calls that they make."""
-        found = self._quickly(record, {**request, "ids": self._ids})
+        ids = self._ids if request["ids"] is None else request["ids"]
+        found = self._quickly(record, {**request, "ids": ids})
         return {"calls": []} if found is None else found
 
     def _quickly(
@@ -251,29 +260,17 @@ class ForkServer:
 
 
 @contextlib.contextmanager
-def _bare(name: str) -> Iterator[None]:
-    del name
-    yield
-
-
-def _load_and_run(suite: Suite, source: str, tell: Tell) -> None:
-    del tell
-    load_text(suite, source, LOAD_SECONDS)
-    for name in suite.ids:
-        run_test(suite, name, 1.0)
-
-
-@contextlib.contextmanager
-def _watched(target: str, request: dict[str, Any], tell: Tell, name: str) -> Iterator[None]:
-    """Watch over a test: its time where pytest runs it, and its lines where they are asked for."""
+def _watched(
+    target: str, request: dict[str, Any], tell: Tell, pace: Pace | None, name: str
+) -> Iterator[None]:
+    """Watch over a test: its time where there is a pace, and its lines where they are wanted."""
     tracer = LineTracer(target) if request.get("lines") else None
 
     def out(lines: LineTracer) -> None:
         types = {function: {n: sorted(t) for n, t in of.items()} for function, of in lines.types.items()}
         tell(["lines", name, sorted(lines.lines), types])
 
-    guard = deadline(request["test_seconds"]) if name != "import" else contextlib.nullcontext()
-    with guard:
+    with contextlib.nullcontext() if pace is None else pace.deadline():
         if tracer is None:
             yield
             return
@@ -375,13 +372,15 @@ def screen(suite: Suite, request: dict[str, Any]) -> dict[str, Any]:
 
     def body(tell: Tell) -> None:
         for source in sources[len(results) :]:
-            tell(_screen_one(suite, source, first, rest, test_seconds))
+            tell(_screen_one(suite, source, first, rest, request))
 
     while len(results) < len(sources):
         left = until - time.monotonic()
         if left <= 0:
             break
         silence = 2 * test_seconds * (1 + min(len(first), 4)) + SLACK_SECONDS
+        if request.get("patient"):
+            silence = left
         heard = in_child(body, seconds=left, silence_seconds=silence)
         results.extend(heard.told)
         if heard.end and heard.end != "the time was up" and len(results) < len(sources):
@@ -394,26 +393,28 @@ def _screen_one(
     source: str,
     first: Sequence[str],
     rest: Sequence[str],
-    test_seconds: float,
+    request: dict[str, Any],
 ) -> dict[str, Any]:
     recorder = CallRecorder()
+    test_seconds = request["test_seconds"]
+    pace = Pace(test_seconds)
     message = load_text(suite, source, max(test_seconds, 0.2), recorder)
     if message:
         return {"passed": [], "seen": f"!{message[-60:]}", "why": "load"}
     passed: list[int] = []
     slow = 0
     for index, name in enumerate(first):
-        found = run_test(suite, name, test_seconds)
+        found = run_test(suite, name, pace)
         if not found:
             passed.append(index)
-        elif found.startswith("took more"):
+        elif found.startswith(SLOW):
             slow += 1
-            if slow > 1:
+            if slow > 1 and not request.get("patient"):
                 break
     seen = _digest(recorder.results)
     if len(passed) == len(first):
         for index, name in enumerate(rest, len(first)):
-            if run_test(suite, name, test_seconds):
+            if run_test(suite, name, pace):
                 return {"passed": passed, "seen": seen, "why": "rest"}
             passed.append(index)
     return {"passed": passed, "seen": seen, "why": "slow" if slow else ""}
@@ -454,10 +455,11 @@ def record(suite: Suite, request: dict[str, Any]) -> dict[str, Any]:
 
     def body(tell: Tell) -> None:
         recorder = CallRecorder(keep_calls=True)
+        pace = Pace(request["test_seconds"])
         if not load_text(suite, request["source"], LOAD_SECONDS, recorder):
             for name in request["ids"]:
                 told = len(recorder.calls)
-                run_test(suite, name, request["test_seconds"])
+                run_test(suite, name, pace)
                 tell(recorder.calls[told:])
 
     heard = in_child(

@@ -8,7 +8,7 @@ import traceback
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from menace.self_coding_engine.forked_tests.deadlines import OutOfTimeError, deadline
+from menace.self_coding_engine.forked_tests.deadlines import OutOfTimeError, Pace, deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 MODULE = "candidate"
 """Name of the module that a text of assert scripts makes."""
+
+SLOW = "took more than"
+"""How the message of a test that was interrupted begins."""
 
 MOST_MESSAGE_CHARACTERS = 2000
 
@@ -113,14 +116,15 @@ class References:
             slots[name] = namespace.get(original)
 
 
-def run_test(suite: Suite, name: str, cpu_seconds: float) -> str:
+def run_test(suite: Suite, name: str, pace: Pace) -> str:
     """Run one test; ``""`` if it passed, else the end of what it said."""
     random.seed(0)
+    cpu_seconds = pace.seconds
     try:
-        with deadline(cpu_seconds):
+        with pace.deadline():
             suite.call(name)
     except OutOfTimeError:
-        return f"took more than {cpu_seconds:.3g} s of CPU time"
+        return f"{SLOW} {cpu_seconds:.3g} s of CPU time"
     except BaseException as error:  # noqa: BLE001 - a test may raise anything
         return _message(error)
     return ""

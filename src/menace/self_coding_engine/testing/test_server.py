@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import time
 from pathlib import Path
@@ -20,12 +21,11 @@ if TYPE_CHECKING:
 PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = Path(__file__).resolve().parents[1] / "forked_tests" / "program.py"
 
-FIRST_TEST_SECONDS = 5.0
+MOST_TEST_SECONDS = 10.0
 """CPU time for a test of which nothing is known yet."""
 
 LEAST_TEST_SECONDS = 0.5
 LEAST_SCREEN_SECONDS = 0.05
-TIMES_BASELINE = 20.0
 SPARE_SECONDS = 5.0
 """Beyond what the server was given, until the session is ended."""
 
@@ -52,6 +52,8 @@ class TestServer:
         Instead: (name, script) pairs; each runs in the names that the text defines.
     limits
         Of the session as a whole.
+    test_seconds
+        CPU time of one test, as long as none of the same run has used it up; then much less.
 
     Raises
     ------
@@ -70,18 +72,21 @@ class TestServer:
         tests: str = "pytest -q tests",
         cases: Sequence[tuple[str, str]] | None = None,
         limits: SandboxLimits | None = None,
+        test_seconds: float = MOST_TEST_SECONDS,
     ) -> None:
         self._sandbox = sandbox
         self._folder = folder.resolve()
         self._target = target
         self._arguments = [] if cases is not None else pytest_arguments(tests)
         self._cases = cases
-        self._limits = limits or SandboxLimits(wall_seconds=3600.0, cpu_seconds=3600.0)
+        self._limits = limits or SandboxLimits(
+            wall_seconds=3600.0, cpu_seconds=3600.0, memory_bytes=2 << 30, output_bytes=16 << 20
+        )
         self._session: SandboxSession | None = None
         self._context: Any = None
         self._ids: tuple[str, ...] = ()
         self._used_seconds = 0.0
-        self._test_seconds = FIRST_TEST_SECONDS
+        self._test_seconds = test_seconds
         self.fast = False
 
     def __enter__(self) -> Self:
@@ -125,17 +130,26 @@ class TestServer:
         answer = self._run(source, lines=lines, only=only, stop=stop_at_first, seconds=seconds)
         return _report(answer)
 
-    def observe(self, source: str, *, seconds: float | None = None) -> Observations:
-        """Run all tests with lines, types of variables, and calls."""
-        answer = self._run(source, lines=True, seconds=seconds)
+    def observe(
+        self, source: str, *, only: Sequence[str] | None = None, seconds: float | None = None
+    ) -> Observations:
+        """Run tests for passes and failures, then again with lines, types of variables and calls.
+
+        Watching makes a test many times slower: what fails is found without.
+        """
+        plain = self._run(source, only=only, seconds=seconds)
+        answer = self._run(source, lines=True, only=only, seconds=seconds)
         types = {
             function: {name: frozenset(kinds) for name, kinds in variables.items()}
             for function, variables in answer.get("types", {}).items()
         }
         times = {"seconds": seconds or 60.0, "test_seconds": LEAST_TEST_SECONDS}
-        recorded = self._ask({"do": "record", "source": source, **times}, seconds or 60.0)
+        ids = None if only is None else list(only)
+        record = {"do": "record", "source": source, "ids": ids}
+        recorded = self._ask(record | times, seconds or 60.0)
         calls = tuple(Call(*call) for call in recorded.get("calls", ()))
-        return Observations(_report(answer), types, calls)
+        report = dataclasses.replace(_report(plain), lines=_report(answer).lines)
+        return Observations(report, types, calls)
 
     def screen(
         self,
@@ -186,10 +200,6 @@ class TestServer:
         nothing = [[""] * len(calls) for _ in sources]
         outcomes: list[list[str]] = answer.get("outcomes", nothing)
         return outcomes
-
-    def learn_pace(self, test_seconds: float) -> None:
-        """Set the CPU time that a test may take from what passing tests have taken."""
-        self._test_seconds = max(LEAST_TEST_SECONDS, TIMES_BASELINE * test_seconds)
 
     def _run(
         self,
