@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from menace.supervision.process_family import Member
 
+OWN_PROCESSES = 3
+"""Bubblewrap's two and the launcher."""
+
 MOST_VIOLATIONS = 64
 MOST_VIOLATION_BYTES = 300
 BYTES_PER_FILE = 1024
@@ -129,8 +132,8 @@ class SandboxSupervision(Supervision):
             self.reason = "cpu"
         elif not self._is_session and self._has_said_too_much():
             self.reason = "output"
-        # Bubblewrap's own two are among them.
-        if sum(member.threads for member in members) >= self.order["process_limit"] + 2:
+        running = sum(member.threads for member in members) - OWN_PROCESSES
+        if running >= self.order["process_limit"]:
             self._add(f"processes: as many as are allowed, {self.order['process_limit']}")
         return self.reason != "exited" or super().is_over_a_limit(members)
 
@@ -216,6 +219,8 @@ class SandboxSupervision(Supervision):
                 self._started = int(rest)
             elif kind == "failed":
                 self._failure = rest[:MOST_VIOLATION_BYTES]
+            elif kind == "left":
+                self._add("processes: still running when the command had ended")
             elif kind == "tried":
                 self._add(rest)
 

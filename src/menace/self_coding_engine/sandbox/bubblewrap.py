@@ -31,7 +31,7 @@ GUARDED = f"{INSIDE_PLACE}/inside/guarded.py"
 PROBE = f"{INSIDE_PLACE}/inside/probe.py"
 
 WRITABLE = ("/tmp", "/dev/shm")  # noqa: S108 - private to the sandbox
-DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+DEVICES = ("/dev/null", "/dev/full", "/dev/random", "/dev/urandom")
 USER = 1000
 
 _LIBRARIES = ("/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
@@ -116,8 +116,9 @@ def layout(
         ["--ro-bind-data", "{group}", "/etc/group"],
         ["--ro-bind-data", "{hosts}", "/etc/hosts"],
         *(["--ro-bind", path, path] for path in _SETTINGS if Path(path).exists()),
-        *(["--ro-bind", path, path] for path in visible),
+        *_bound([Path(place) for place in visible]),
         *_hidden(hide),
+        ["--ro-bind", str(INSIDE / "nothing"), "/dev/zero"],  # mapped, it is uncounted memory
         ["--ro-bind", str(INSIDE), f"{INSIDE_PLACE}/inside"],
         ["--ro-bind-data", "{guard}", GUARD_SETTINGS],
         ["--remount-ro", "/dev"],
@@ -170,6 +171,23 @@ def _without_nested(paths: Sequence[Path]) -> list[Path]:
         for path in dict.fromkeys(paths)
         if path != Path("/usr") and not any(other in path.parents for other in whole)
     ]
+
+
+def _bound(paths: Sequence[Path]) -> list[list[str]]:
+    """Bind places read-only, each below folders that nobody inside can move away.
+
+    A folder that is made in a writable one belongs to the sandbox; it could be renamed, and another
+    one be put in its place, with everything below. What is mounted cannot.
+    """
+    binds = [["--ro-bind", str(path), str(path)] for path in paths]
+    tops = {
+        top / path.relative_to(top).parts[0]: None
+        for path in paths
+        for top in map(Path, WRITABLE)
+        if top in path.parents and path.parent != top
+    }
+    made = [["--perms", "0755", "--tmpfs", str(top)] for top in tops]
+    return [*made, *binds, *(["--remount-ro", str(top)] for top in tops)]
 
 
 def _hidden(paths: Sequence[Path]) -> list[list[str]]:

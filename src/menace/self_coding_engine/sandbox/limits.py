@@ -31,7 +31,7 @@ class SandboxLimits:
     temporary_bytes
         Of ``/tmp``, and once more of ``/dev/shm``.
     output_bytes
-        Of standard output, and once more of standard error; in a session, of one answer.
+        Of standard output, and once more of standard error.
     """
 
     wall_seconds: float = 60.0

@@ -132,7 +132,7 @@ class Sandbox:
         with theirs:
             order["session"] = theirs.fileno()
             supervisor = self._supervise(order, pass_fds=[theirs.fileno()])
-        return SandboxSession(supervisor, ours, read_run=_run_of, answer_bytes=limits.output_bytes)
+        return SandboxSession(supervisor, ours, read_run=_run_of)
 
     def _supervise(self, order: Json, pass_fds: Sequence[int] = ()) -> SupervisorProcess:
         return SupervisorProcess(
@@ -201,7 +201,7 @@ def _kernel_limits(limits: SandboxLimits) -> dict[str, int]:
         "RLIMIT_AS": limits.memory_bytes * MOST_ADDRESS_SPACE,
         "RLIMIT_DATA": limits.memory_bytes,
         "RLIMIT_STACK": 8 << 20,
-        "RLIMIT_NPROC": limits.processes + 1,  # bubblewrap's own
+        "RLIMIT_NPROC": limits.processes + 2,  # bubblewrap and the launcher
         "RLIMIT_FSIZE": limits.file_bytes,
         "RLIMIT_NOFILE": MOST_FILES,
         "RLIMIT_CORE": 0,

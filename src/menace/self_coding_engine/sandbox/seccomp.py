@@ -37,6 +37,7 @@ _AF_UNIX = 1
 _PR_SET_SECCOMP = 22
 _TIOCSTI, _TIOCLINUX, _FIOCLEX = 0x5412, 0x541C, 0x5451
 _F_SETFD, _F_SETFL = 2, 4
+_MAP_SHARED, _MAP_ANONYMOUS = 0x01, 0x20
 
 # Name → number on x86_64 and on aarch64; None where there is no such call.
 _KILLED: dict[str, tuple[int | None, int | None]] = {
@@ -138,10 +139,17 @@ def _is(argument: int, value: int) -> tuple[int, int, int]:
 _ON_THE_REPORT = _is(0, REPORT_DESCRIPTOR)
 _DENIED = _ERROR | errno.EPERM
 
+
+def _has(argument: int, bit: int) -> tuple[int, int, int]:
+    return argument, _JUMP_ANY_BIT, bit
+
+
 # The report's descriptor cannot be closed (it seems to be, so that programs which close all they
-# do not know go on), replaced, or made to close by itself.
+# do not know go on), replaced, or made to close by itself. Shared memory without a file is refused
+# since what a process has written to it and its parent still maps is counted nowhere.
 _CHECKED: tuple[tuple[int | None, int | None, _Check], ...] = (
-    (56, 220, _Check(((0, _JUMP_ANY_BIT, _NEW_NAMESPACES),), _KILL)),
+    (56, 220, _Check((_has(0, _NEW_NAMESPACES),), _KILL)),
+    (9, 222, _Check((_has(3, _MAP_ANONYMOUS), _has(3, _MAP_SHARED)), _DENIED)),
     (41, 198, _Check((_is(0, _AF_UNIX),), _ERROR | errno.EACCES, otherwise=True)),
     (53, 199, _Check((_is(0, _AF_UNIX),), _ERROR | errno.EACCES, otherwise=True)),
     (3, 57, _Check((_ON_THE_REPORT,), _ERROR)),

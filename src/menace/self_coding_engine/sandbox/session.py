@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from menace.supervision.supervisor_process import SupervisorProcess
 
 CHUNK = 65_536
+MOST_ANSWER_BYTES = 16 << 20
 
 
 class SandboxSession:
@@ -38,13 +39,11 @@ class SandboxSession:
         channel: socket.socket,
         *,
         read_run: Callable[[Json], SandboxRun],
-        answer_bytes: int,
     ) -> None:
         self._supervisor = supervisor
         self._channel = channel
         self._channel.setblocking(False)
         self._read_run = read_run
-        self._answer_bytes = answer_bytes
         self._run: SandboxRun | None = None
 
     def __enter__(self) -> Self:
@@ -93,7 +92,7 @@ class SandboxSession:
             raise self._ended(None, "its process has ended")
         try:
             answer = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise self._ended("output", "its answer is no JSON object")
@@ -121,7 +120,7 @@ class SandboxSession:
     def _receive(self, until: float) -> bytes:
         """Read a line; without its end where the stream or the allowance is at an end."""
         line = bytearray()
-        while not line.endswith(b"\n") and len(line) <= self._answer_bytes:
+        while not line.endswith(b"\n") and len(line) <= MOST_ANSWER_BYTES:
             self._wait(selectors.EVENT_READ, until)
             chunk = self._channel.recv(CHUNK)
             if not chunk:

@@ -1,7 +1,9 @@
-"""The first program inside the sandbox: lays the last bars, then becomes the command.
+"""The first program inside the sandbox: lays the last bars around a child, which is the command.
 
 Run by path and without ``site``; standard library only. Its one argument says, as JSON, what to
-bar. It tells over the report's channel whether the command could be started.
+bar. It tells over the report's channel whether the command could be started, and what the command
+has left running when it ends. The child cannot reach it: Landlock bars signals and tracing from the
+inside outwards; where it is missing, a child that kills its launcher has failed.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ import ctypes
 import json
 import os
 import resource
+import signal
 import struct
 import sys
+import time
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes a tenth of the start
 if TYPE_CHECKING:
@@ -28,7 +32,14 @@ _ON_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _DEVICE_CONTROL
 _BIND_AND_CONNECT = 0b11
 _ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
 
+_SET_DUMPABLE = 4
+
 NOT_STARTED = 127
+_AFTER_A_SIGNAL = 128
+_FIRST_PROCESS = 1
+
+_PATIENCE_SECONDS = 0.25
+"""How long what is left when the command ends may take to end itself."""
 
 
 def _restrict(read: list[str], write: list[str]) -> int:
@@ -82,10 +93,11 @@ def _limit(limits: dict[str, int]) -> None:
         resource.setrlimit(kind, (min(most, last), last))
 
 
-def _main() -> None:
-    order: dict[str, Any] = json.loads(sys.argv[1])
+def _become(order: dict[str, Any]) -> None:
+    """As the child: bar everything, and become the command."""
     channel = order["report_descriptor"]
     try:
+        os.setsid()
         # If the machine runs out of memory, this family is the first to go.
         with open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
             score.write("1000")
@@ -93,11 +105,54 @@ def _main() -> None:
         os.umask(0o022)
         _limit(order["limits"])
         os.write(channel, f"started {version}".encode())
-        os.set_inheritable(0, True)
         os.execvpe(order["command"][0], order["command"], os.environ)  # noqa: S606
     except OSError as error:
         os.write(channel, f"failed {error}".encode(errors="replace"))
-        raise SystemExit(NOT_STARTED) from None
+    os._exit(NOT_STARTED)
+
+
+def _withdraw() -> None:
+    """As the parent: be out of reach, and hold nothing that the command may wait for the end of."""
+    ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
+        signal.signal(number, signal.SIG_IGN)
+    nothing = os.open("/dev/null", os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+
+
+def _left_running() -> int:
+    """Count the processes beside this one, once they have had time to end."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    mine = (str(_FIRST_PROCESS), str(os.getpid()))
+    while True:
+        others = [name for name in os.listdir("/proc") if name.isdecimal() and name not in mine]  # noqa: PTH208
+        left = sum(map(_is_running, others))
+        if not left or time.monotonic() > until:
+            return left
+        time.sleep(0.01)
+
+
+def _is_running(process: str) -> bool:
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:  # noqa: PTH123
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except OSError:
+        return False
+
+
+def _main() -> None:
+    order: dict[str, Any] = json.loads(sys.argv[1])
+    child = os.fork()
+    if child == 0:
+        _become(order)
+    _withdraw()
+    _, status = os.waitpid(child, 0)
+    left = _left_running()
+    if left:
+        os.write(order["report_descriptor"], f"left {left}".encode())
+    code = os.waitstatus_to_exitcode(status)
+    os._exit(code if code >= 0 else _AFTER_A_SIGNAL - code)
 
 
 if __name__ == "__main__":

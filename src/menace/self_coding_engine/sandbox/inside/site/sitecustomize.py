@@ -22,7 +22,7 @@ _MOST_REPORTS = 64
 _UNIX_SOCKET = 1
 _UNKNOWN_FAMILY = -1
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_WRITABLE = ("/tmp", "/dev/shm", "/dev/null", "/dev/zero", "/dev/full", "/dev/tty")  # noqa: S108
+_WRITABLE = ("/tmp", "/dev/shm", "/dev/null", "/dev/full", "/dev/tty")  # noqa: S108
 
 # What common tools leave where they run; they go on when they cannot.
 _LEAVINGS = ("__pycache__", ".pytest_cache", ".hypothesis", ".mypy_cache", ".ruff_cache")
