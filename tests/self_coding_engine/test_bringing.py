@@ -372,6 +372,23 @@ def test_the_files_owner_stays(folder: Path) -> None:
     assert (folder / TARGET).stat().st_uid == 65534
 
 
+def test_an_edit_of_the_same_second_and_size_does_not_become_invisible(folder: Path) -> None:
+    git(folder, "config", "core.trustctime", "false")
+    file, index = folder / "twin.py", folder / ".git" / "index"
+    write(folder, "twin.py", "a = 1\n")
+    second = (1_700_000_000, 1_700_000_000)
+    os.utime(file, second)
+    git(folder, "add", "twin.py")
+    os.utime(index, second)
+    write(folder, "twin.py", "a = 2\n")
+    os.utime(file, second)
+
+    repository = Repository(folder)
+    repository.bring(patched(repository))
+
+    assert "AM twin.py" in status(folder)
+
+
 def test_a_split_index_is_followed(folder: Path) -> None:
     git(folder, "update-index", "--split-index")
     repository = Repository(folder)

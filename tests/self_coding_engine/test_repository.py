@@ -66,6 +66,14 @@ def test_the_inside_of_a_git_folder_is_no_checkout(folder: Path) -> None:
         Repository(folder / ".git")
 
 
+def test_a_work_tree_elsewhere_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    git(folder, "config", "core.worktree", str(tmp_path / "elsewhere"))
+
+    with pytest.raises(RepositoryError, match=r"git takes .*elsewhere|no work tree"):
+        Repository(folder)
+
+
 def test_a_repository_without_commits_says_what_to_do(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
 

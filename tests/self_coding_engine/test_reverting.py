@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -285,43 +289,75 @@ def test_an_obstacle_in_the_repository_leaves_the_patch_where_it_stands(
     assert store.patch(patch.patch_id or 0) == patch
 
 
-class KilledStore:
-    """The store until a run is killed: from then on nothing is written."""
+# Kills itself where the N-th step of taking a patch back would begin.
+KILLED_AT = """
+    import os, signal, sys
+    from pathlib import Path
+    from menace.self_coding_engine.repository import Repository
+    from menace.self_coding_engine.reverting import revert_patch
+    from menace.storage.registry import open_store
 
-    def __init__(self, store: Store, *, moves: int) -> None:
-        self._store, self._moves = store, moves
+    STEPS = {"move_patch", "commit_patch", "bring", "_prepare_file", "_lock_index",
+             "_publish_index", "_replace", "_forget", "__exit__"}
+    left = int(sys.argv[3])
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+    def watch(frame, event, argument):
+        global left
+        code = frame.f_code
+        if event == "call" and code.co_name in STEPS and "menace" in code.co_filename:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
 
-    def move_patch(self, patch_id: int, **changes: Any) -> Patch:
-        if self._moves == 0:
-            raise KeyboardInterrupt
-        self._moves -= 1
-        return self._store.move_patch(patch_id, **changes)
+    store = open_store("sqlite:///menace.db", folder=Path(sys.argv[1]))
+    repository = Repository(Path(sys.argv[2]))
+    sys.setprofile(watch)
+    revert_patch(repository, store, 1, at=1e9, merge=True)
+"""
 
 
-@pytest.mark.parametrize("moves", [0, 1])
-@pytest.mark.parametrize("merge", [False, True])
-def test_a_run_that_was_killed_is_ended_by_the_next(
-    store: Store, folder: Path, moves: int, merge: bool
+def killed_at(step: int, workspace: Path, folder: Path) -> bool:
+    """Take patch 1 back in a process that is killed at a step; False if it had fewer."""
+    program = [sys.executable, "-c", textwrap.dedent(KILLED_AT), str(workspace), str(folder)]
+    finished = subprocess.run([*program, str(step)], capture_output=True, text=True, check=False)
+    assert finished.returncode in {0, -9}, finished.stderr
+    return finished.returncode == -9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_run_that_was_killed_at_any_step_is_ended_by_the_next(
+    tmp_path: Path, edited: bool
 ) -> None:
-    patch = keep(store, folder)
-    if merge:
-        write(folder, TARGET, edit_line(18, PATCHED))
-        commit_all(folder, "Mine")
-    killed: Any = KilledStore(store, moves=moves)
-    with pytest.raises(KeyboardInterrupt):
-        revert(killed, folder, patch, merge=merge)
-    begun = store.patch(patch.patch_id or 0)
-    assert begun.status is (PatchStatus.REVERTING if moves else PatchStatus.KEPT)
+    step, seen = 0, set()
+    while True:
+        step += 1
+        workspace = tmp_path / str(step)
+        folder = make_repository(workspace / "bot", helpers__days=OLD, other="a = 1\n")
+        with closing(open_store("sqlite:///menace.db", folder=workspace)) as store:
+            store.add_bot(BotConfig(name="alpha", source=None, target="y"))
+            patch = keep(store, folder)
+        if edited:
+            write(folder, TARGET, edit_line(18, PATCHED))
+            commit_all(folder, "Mine")
+        write(folder, "other.py", "a = 2\n")
+        was_killed = killed_at(step, workspace, folder)
 
-    reverted = revert(store, folder, patch, merge=merge)
-
-    assert reverted.status is PatchStatus.REVERTED
-    assert text(folder) == (edit_line(18, OLD) if merge else OLD)
-    assert reverted.revert_commit == git(folder, "rev-parse", "main")
-    assert len(git(folder, "log", "--format=%h", f"{patch.commit}..main").split()) == 1 + merge
+        without = edit_line(18, OLD) if edited else OLD
+        with closing(open_store("sqlite:///menace.db", folder=workspace)) as store:
+            seen.add(store.patch(1).status)
+            assert text(folder) in {without, edit_line(18, PATCHED) if edited else PATCHED}
+            if was_killed:
+                revert(store, folder, patch, merge=True)
+            reverted = store.patch(1)
+        assert reverted.status is PatchStatus.REVERTED
+        assert reverted.revert_commit == git(folder, "rev-parse", "main")
+        assert text(folder) == without
+        assert status(folder) == " M other.py"
+        assert len(git(folder, "log", "--format=%h", f"{patch.commit}..main").split()) == 1 + edited
+        if not was_killed:
+            break
+    assert seen == {PatchStatus.KEPT, PatchStatus.REVERTING, PatchStatus.REVERTED}
 
 
 def test_a_way_back_that_the_branch_has_left_behind_is_made_anew(

@@ -218,6 +218,9 @@ class Bringing:
                 before = self._index.stat()
                 fresh.with_suffix(".fresh.lock").unlink(missing_ok=True)
                 fresh.write_bytes(self._index.read_bytes())
+                # Git looks into files that are as new as its index, and trusts the others: a
+                # younger copy would hide the user's edits of that second.
+                os.utime(fresh, ns=(before.st_atime_ns, before.st_mtime_ns))
                 self._git.output(
                     *("update-index", "-z", "--index-info"),
                     given=line,

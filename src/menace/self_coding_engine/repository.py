@@ -67,6 +67,11 @@ class Repository:
                 raise
             found = _locate(git)
         self.top, self.git_folder, common, self.prefix = found
+        if (self.top / self.prefix).resolve() != self.folder:
+            raise RepositoryError(
+                f"git takes {self.top} for the work tree of {self.folder}.",
+                remedy="git config --unset core.worktree",
+            )
         self.git = git.in_folder(self.top)
         own = common / "menace" / "worktrees" if worktrees is None else Path(worktrees).resolve()
         self._worktrees = Worktrees(self.git, common=common, folder=own)
