@@ -72,13 +72,15 @@ def _register_commands() -> None:
         caring,
         doctor,
         looking,
+        patches,
         patching,
         rankings,
         replaying,
         service,
     )
 
-    del approvals, bots, capital, caring, doctor, looking, patching, rankings, replaying, service
+    del approvals, bots, capital, caring, doctor, looking, patches, patching, rankings, replaying
+    del service
 
 
 def _log_to_stderr() -> None:
