@@ -117,8 +117,10 @@ def result_type(rendered: str) -> str:
     >>> [result_type(text) for text in ("[1]", "'a'", "3", "2.5", "True", "None [1]", "set{1}")]
     ['list', 'str', 'int', 'float', 'bool', 'None', 'set']
     """
+    if not rendered:
+        return ""
     first = rendered[:1]
-    if first in "[('\\"":
+    if first in set("[('\""):
         return {"[": "list", "(": "tuple"}.get(first, "str")
     if rendered in {"True", "False"}:
         return "bool"
@@ -126,4 +128,4 @@ def result_type(rendered: str) -> str:
     if word.isalpha():
         return word
     body = rendered.lstrip("-")
-    return "int" if body.isdigit() or body.startswith("int:") else "float" if body else ""
+    return "int" if body.isdigit() or body.startswith("int:") else "float"

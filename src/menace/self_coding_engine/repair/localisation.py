@@ -24,7 +24,7 @@ LEAST = 0.25
 def ochiai(report: TestReport) -> dict[int, float]:
     r"""Suspicion of each line that a failing test ran.
 
-    :math:`s = f / \\sqrt{F (f + p)}` with *f* of *F* failing and *p* passing tests that ran the
+    :math:`s = f / \sqrt{F (f + p)}` with *f* of *F* failing and *p* passing tests that ran the
     line (Abreu et al. 2006), no less than 0.25: what all tests run may well be wrong.
 
     >>> from menace.self_coding_engine.proposal import CaseReport, TestReport

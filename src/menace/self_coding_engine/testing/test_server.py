@@ -52,6 +52,8 @@ class TestServer:
         Instead: (name, script) pairs; each runs in the names that the text defines.
     limits
         Of the session as a whole.
+    start_seconds
+        On the clock, for getting to know the tests.
     test_seconds
         CPU time of one test, as long as none of the same run has used it up; then much less.
 
@@ -73,6 +75,7 @@ class TestServer:
         cases: Sequence[tuple[str, str]] | None = None,
         limits: SandboxLimits | None = None,
         test_seconds: float = MOST_TEST_SECONDS,
+        start_seconds: float = 120.0,
     ) -> None:
         self._sandbox = sandbox
         self._folder = folder.resolve()
@@ -87,6 +90,7 @@ class TestServer:
         self._ids: tuple[str, ...] = ()
         self._used_seconds = 0.0
         self._test_seconds = test_seconds
+        self._start_seconds = start_seconds
         self.fast = False
 
     def __enter__(self) -> Self:
@@ -242,8 +246,9 @@ class TestServer:
             request |= {"arguments": self._arguments}
         else:
             request |= {"cases": [list(case) for case in self._cases]}
-        times = {"seconds": 60.0, "test_seconds": self._test_seconds}
-        answer = self._ask(request | times, 180.0)
+        # Up to three runs of all tests: as they are, with all failing, and quickly.
+        times = {"seconds": self._start_seconds / 3, "test_seconds": self._test_seconds}
+        answer = self._ask(request | times, self._start_seconds)
         self._ids = tuple(answer.get("ids", ()))
         self.fast = bool(answer.get("fast"))
 

@@ -1,0 +1,1 @@
+"""How many small bugs repair finds: ``python -m benchmarks.repair``."""
