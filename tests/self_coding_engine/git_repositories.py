@@ -70,10 +70,12 @@ def patched(
     repository: Repository, source: str = FASTER, path: str = TARGET, **options: Any
 ) -> str:
     """Commit a new text of a file on HEAD, as a patch."""
-    values: dict[str, Any] = {"message": "Raise the limit", "trailers": {"Menace-Patch": "7"}}
-    return repository.commit_patch(
-        repository.head(), path, source, at=1_700_000_000.0, **values | options
-    )
+    values: dict[str, Any] = {
+        "message": "Raise the limit",
+        "trailers": {"Menace-Patch": "7"},
+        "at": 1_700_000_000.0,
+    }
+    return repository.commit_patch(repository.head(), path, source, **values | options)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

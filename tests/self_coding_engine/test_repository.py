@@ -181,6 +181,13 @@ def test_the_same_patch_is_the_same_commit(folder: Path) -> None:
     assert patched(repository, message="Another") != patched(repository)
 
 
+@pytest.mark.parametrize("at", [0.0, 1.9, 1e10])
+def test_any_time_is_kept_in_whole_seconds(folder: Path, at: float) -> None:
+    commit = patched(Repository(folder), at=at)
+
+    assert git(folder, "log", "-1", "--format=%at %ct", commit) == f"{int(at)} {int(at)}"
+
+
 def test_the_trailers_are_read_by_git_whatever_the_message_says(folder: Path) -> None:
     repository = Repository(folder)
     message = "Raise the limit\n\nMenace-Patch: 99\nWith two, tests pass.\0"

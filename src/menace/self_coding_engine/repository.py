@@ -306,7 +306,7 @@ class Repository:
                 *own, "update-index", "-z", "--index-info", given=line, environment=index
             )
             tree = self.git.text(*own, "write-tree", "--missing-ok", environment=index)
-        date = f"{int(at)} +0000"
+        date = f"@{int(at)} +0000"  # Without the @, a small number is no date.
         return self.git.text(
             *("commit-tree", tree, "-p", base),
             given=_with_trailers(message, trailers).encode("utf-8"),
