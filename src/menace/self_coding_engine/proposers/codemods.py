@@ -101,15 +101,16 @@ def changes(source: str) -> Iterator[tuple[CodemodRule, Change]]:
         return
     seen = {source}
     for rule in rules():
-        for change in rule.find(tree):
-            if change.source in seen:
-                continue
-            seen.add(change.source)
-            try:
+        try:
+            for change in rule.find(tree):
+                if change.source in seen:
+                    continue
+                seen.add(change.source)
                 ast.parse(change.source)
-            except SyntaxError:
-                continue
-            yield rule, change
+                yield rule, change
+        except (SyntaxError, cst.ParserSyntaxError, cst.CSTValidationError):
+            # A way of writing that the rule does not know: it has no more to say here.
+            continue
 
 
 class CodemodProposer:

@@ -243,7 +243,7 @@ def group_rows(tree: Tree) -> Iterator[Change]:
 
 
 def _is_assigned(tree: Tree, node: cst.CSTNode) -> bool:
-    return isinstance(tree.parent(node), cst.AssignTarget | cst.AugAssign | cst.DelTarget)
+    return isinstance(tree.parent(node), cst.AssignTarget | cst.AugAssign | cst.Del)
 
 
 def _mask(tree: Tree, test: cst.BaseExpression, frame: str) -> tuple[str, str] | None:

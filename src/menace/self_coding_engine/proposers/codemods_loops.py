@@ -173,7 +173,7 @@ def _grow_beside(
             if parent.attr.value in {"append", "extend"} and not _add_beside(tree, parent, beside, edits):
                 return None
         elif isinstance(parent, cst.Subscript) and isinstance(
-            tree.parent(parent), cst.AssignTarget | cst.DelTarget | cst.AugAssign
+            tree.parent(parent), cst.AssignTarget | cst.Del | cst.AugAssign
         ):
             return None
     if not looked_up:

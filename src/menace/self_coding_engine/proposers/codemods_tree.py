@@ -83,8 +83,9 @@ class Tree:
         self.names = {node.value for node in walk(self.module) if isinstance(node, cst.Name)}
 
     def code(self, node: cst.CSTNode) -> str:
-        """Text of a node."""
-        return self.module.code_for_node(node).strip()
+        """Text of a node; an expression over several lines is put in brackets."""
+        text = self.module.code_for_node(node).strip()
+        return f"({text})" if "\n" in text and isinstance(node, cst.BaseExpression) else text
 
     def line(self, node: cst.CSTNode) -> int:
         """First line of a node."""
