@@ -180,14 +180,20 @@ def _bound(paths: Sequence[Path]) -> list[list[str]]:
     one be put in its place, with everything below. What is mounted cannot.
     """
     binds = [["--ro-bind", str(path), str(path)] for path in paths]
+    tops = [path for path in fixed(paths) if path not in paths]
+    made = [["--perms", "0755", "--tmpfs", str(top)] for top in tops]
+    return [*made, *binds, *(["--remount-ro", str(top)] for top in tops)]
+
+
+def fixed(paths: Sequence[Path]) -> list[Path]:
+    """List what is read-only below the private folders: the uppermost folders of what is bound."""
     tops = {
         top / path.relative_to(top).parts[0]: None
         for path in paths
         for top in map(Path, WRITABLE)
-        if top in path.parents and path.parent != top
+        if top in path.parents
     }
-    made = [["--perms", "0755", "--tmpfs", str(top)] for top in tops]
-    return [*made, *binds, *(["--remount-ro", str(top)] for top in tops)]
+    return list(tops)
 
 
 def _hidden(paths: Sequence[Path]) -> list[list[str]]:

@@ -168,6 +168,7 @@ class Sandbox:
             ("report_descriptor", str(REPORT_DESCRIPTOR)),
             ("python", python),
             *(("visible", place) for place in visible),
+            *(("fixed", str(place)) for place in bubblewrap.fixed(list(map(Path, visible)))),
             *(("private", place) for place in (str(Path.home()), "/root", "/home")),
             *(("hidden", str(path)) for path in covered),
         ]

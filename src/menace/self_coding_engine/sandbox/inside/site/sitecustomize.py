@@ -100,6 +100,7 @@ class _Handlers:
     def __init__(self, settings: dict[str, list[str]], tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._visible = tuple(settings.get("visible", ()))
+        self._fixed = tuple(settings.get("fixed", ()))
         self._private = (*settings.get("private", ()), *_NOT_TO_READ)
         self._hidden = tuple(settings.get("hidden", ()))
         self._python = settings["python"][0]
@@ -151,6 +152,9 @@ class _Handlers:
             name = f"{self._getcwd()}/{name}"
         return self._normalise(name)
 
+    def _is_private_folder(self, place: str) -> bool:
+        return _is_in(place, _WRITABLE) and not _is_in(place, self._fixed)
+
     def _open(self, path: Any, _mode: Any, flags: int) -> None:
         if isinstance(flags, int) and flags & _WRITING:
             self._write(path)
@@ -159,7 +163,7 @@ class _Handlers:
 
     def _write(self, path: Any) -> None:
         place = self._place(path)
-        if place is None or _is_in(place, _WRITABLE):
+        if place is None or self._is_private_folder(place):
             return
         if not any(name in place.split("/") for name in _LEAVINGS):
             self._tell(f"write: {place}")
@@ -191,8 +195,10 @@ class _Handlers:
             self._tell(f"network: opens a socket of family {int(family)}")
 
     def _address(self, what: str, address: Any) -> None:
-        place = self._place(address) if isinstance(address, (str, bytes)) else None
-        if place is None or not _is_in(place, _WRITABLE):
+        place = None
+        if isinstance(address, (str, bytes)) and address[:1] not in ("\0", b"\0"):
+            place = self._place(address)
+        if place is None or not self._is_private_folder(place):
             self._tell(f"network: {what} {address!r}")
 
     def _kill(self, process: int, signal: int) -> None:
