@@ -1,4 +1,4 @@
-"""Do the speed rules find planted inefficiencies, and is what they make right and faster?
+"""Find out whether the speed rules find planted inefficiencies, and make right and faster code.
 
 Twelve helper functions as a colleague might have written them (``benchmarks/planted``), each with
 tests and inputs of realistic size. Per function, the rules propose one change at a time; a change
@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.planted_inputs import HELD_OUT, INPUTS
 from benchmarks.coding_machine import environment
+from benchmarks.planted_inputs import HELD_OUT, INPUTS
 from menace.self_coding_engine.measuring import PairedSettings, SpeedBench
 from menace.self_coding_engine.proposal import CodingTask
 from menace.self_coding_engine.proposers.codemods import CodemodProposer
@@ -74,12 +74,14 @@ class Bench:
             return server.run(source, lines=lines)
 
     def measure(self, source: str) -> float | None:
-        """There is no figure."""
+        """Give nothing: there is no figure."""
         del source
+        return None
 
     def validate(self, source: str) -> float | None:
-        """There is no bot."""
+        """Give nothing: there is no bot."""
         del source
+        return None
 
     def outcomes(self, source: str, calls: Sequence[RecordedCall]) -> tuple[Outcome, ...]:
         """Run calls on a text."""
@@ -89,12 +91,14 @@ class Bench:
 
 
 def made_calls(name: str, seed: int) -> list[RecordedCall]:
-    """Generated calls of a planted function."""
+    """Generate calls of a planted function."""
     rng = np.random.default_rng(seed)
     return [RecordedCall.of(function, *args) for function, args in INPUTS[name](rng)]
 
 
-def improve(bench: Bench, source: str, settings: PairedSettings) -> tuple[str, list[str], list[Json]]:
+def improve(
+    bench: Bench, source: str, settings: PairedSettings
+) -> tuple[str, list[str], list[Json]]:
     """Keep changes one by one, as long as there are any to keep."""
     kept: list[str] = []
     refused: list[Json] = []

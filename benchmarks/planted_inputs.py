@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _dedupe_orders(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
-    """A day's export: 4,000 rows of 3,000 orders."""
+    """Make: a day's export: 4,000 rows of 3,000 orders."""
     rows = [
         {"order_id": f" ord-{number:06d}", "state": "sent", "amount": round(float(amount), 2)}
         for number, amount in zip(rng.integers(0, 6000, 4000), rng.gamma(2, 30, 4000), strict=True)
@@ -22,18 +22,20 @@ def _dedupe_orders(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]
 
 
 def _sensor_log(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
-    """40 meters that write at the full minute, for five hours."""
+    """Make: 40 meters that write at the full minute, for five hours."""
     lines = []
     for minute in range(300):
         for sensor in range(40):
             value = float(rng.gamma(2, 3)) if rng.random() > 0.01 else -1.0
-            lines.append(f"2024-03-{1 + minute // 60:02d} 10:{minute % 60:02d} flow{sensor} {value:.2f}")
+            lines.append(
+                f"2024-03-{1 + minute // 60:02d} 10:{minute % 60:02d} flow{sensor} {value:.2f}"
+            )
     lines[::500] = ["# restart"] * len(lines[::500])
     return [("daily_totals", (lines,))]
 
 
 def _shipping_cost(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
-    """A day's 8,000 parcels."""
+    """Make: a day's 8,000 parcels."""
     import pandas as pd
 
     rows = 8000
@@ -49,7 +51,7 @@ def _shipping_cost(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]
 
 
 def _enrich_transactions(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
-    """3,000 transactions of 1,000 customers."""
+    """Make: 3,000 transactions of 1,000 customers."""
     customers = [
         {"customer_id": 10_000 + number, "segment": str(rng.choice(["home", "office"]))}
         | ({"country": "AT"} if rng.random() < 0.8 else {})
@@ -65,7 +67,7 @@ def _enrich_transactions(rng: np.random.Generator) -> list[tuple[str, tuple[Any,
 
 
 def _drawdown(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
-    """Twelve years of daily prices."""
+    """Make: twelve years of daily prices."""
     import numpy as np
 
     prices = (100 * np.exp(np.cumsum(rng.normal(0.0002, 0.01, 3000)))).tolist()
@@ -73,13 +75,13 @@ def _drawdown(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
 
 
 def _moving_load(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
-    """Three months of quarter-hourly readings."""
+    """Make: three months of quarter-hourly readings."""
     readings = rng.gamma(4, 25, 9000).round(1).tolist()
     return [("peaks", (readings,))]
 
 
 def _word_counts(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
-    """A week's 400 tickets."""
+    """Make: a week's 400 tickets."""
     vocabulary = [f"word{number}" for number in range(1500)] + ["the", "is", "not", "printer"]
     tickets = [
         " ".join(vocabulary[place] for place in (len(vocabulary) * rng.random(25) ** 2).astype(int))
@@ -89,7 +91,7 @@ def _word_counts(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
 
 
 def _flatten_events(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
-    """1,500 small batches."""
+    """Make: 1,500 small batches."""
     batches = [
         [{"kind": str(kind)} for kind in rng.choice(["click", "view", "buy"], int(size))]
         for size in rng.integers(0, 12, 1500)
@@ -98,7 +100,7 @@ def _flatten_events(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]
 
 
 def _warehouse_routes(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
-    """3,000 places in a grid with some aisles closed."""
+    """Make: 3,000 places in a grid with some aisles closed."""
     width = 60
     neighbours: dict[int, list[int]] = {}
     for place in range(3000):
@@ -110,7 +112,7 @@ def _warehouse_routes(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ..
 
 
 def _clean_readings(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
-    """6,000 readings of 30 stations."""
+    """Make: 6,000 readings of 30 stations."""
     import pandas as pd
 
     rows = 6000
@@ -125,7 +127,7 @@ def _clean_readings(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]
 
 
 def _scenarios(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
-    """120 positions, 150 scenarios."""
+    """Make: 120 positions, 150 scenarios."""
     classes = ["equity", "bond", "gold", "cash", "property"]
     portfolio = {
         "debt": 10_000.0,
@@ -150,7 +152,7 @@ def _scenarios(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
 
 
 def _customer_report(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
-    """20,000 sales to 400 customers."""
+    """Make: 20,000 sales to 400 customers."""
     import numpy as np
     import pandas as pd
 

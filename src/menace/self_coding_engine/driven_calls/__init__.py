@@ -1,4 +1,4 @@
-"""What runs inside the sandbox to record calls of a file's functions, to repeat them, and to time them.
+"""What runs inside the sandbox to record calls of a file's functions, and to repeat and time them.
 
 Standard library only, and NumPy and pandas where the values are theirs. As in
 :mod:`menace.self_coding_engine.forked_tests`, menace's own names are forgotten once the programs

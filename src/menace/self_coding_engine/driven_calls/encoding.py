@@ -208,7 +208,9 @@ def describe(value: Any, *, depth: int = 0) -> Any:
             items.sort(key=json.dumps)
         return {"!": type(value).__name__, "v": items}
     if isinstance(value, dict):
-        pairs = [[describe(k, depth=depth + 1), describe(v, depth=depth + 1)] for k, v in value.items()]
+        pairs = [
+            [describe(k, depth=depth + 1), describe(v, depth=depth + 1)] for k, v in value.items()
+        ]
         return {"!": type(value).__name__, "v": pairs}
     fields = _fields(value)
     if fields is None:
@@ -226,9 +228,7 @@ def _fields(value: Any) -> dict[str, Any] | None:
         return None
     if hasattr(value, "__dict__"):
         return dict(vars(value))
-    slots = [
-        name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ()) or ()
-    ]
+    slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ()) or ()]
     if not slots:
         return None
     return {name: getattr(value, name) for name in slots if hasattr(value, name)}

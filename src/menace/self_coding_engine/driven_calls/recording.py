@@ -11,7 +11,6 @@ import importlib.machinery
 import inspect
 import json
 import sys
-import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -20,6 +19,7 @@ from menace.self_coding_engine.driven_calls.importing import find_imports_in
 from menace.self_coding_engine.driven_calls.unencodable import UnencodableError
 
 if TYPE_CHECKING:
+    import types
     from collections.abc import Callable
 
     from menace.records import Json
@@ -72,7 +72,7 @@ class Recorder:
         kept[text] = None
 
     def to_json(self) -> Json:
-        """Calls in the order in which each function first had them."""
+        """Give the calls in the order in which each function first had them."""
         return {
             "calls": [
                 {"function": name, **json.loads(text)}
@@ -88,9 +88,7 @@ def watch_module(path: Path, recorder: Recorder) -> None:
     """Wrap the functions of the module at this path as soon as it is imported."""
     real = importlib.machinery.SourceFileLoader.exec_module
 
-    def exec_module(
-        loader: importlib.machinery.SourceFileLoader, module: types.ModuleType
-    ) -> None:
+    def exec_module(loader: importlib.machinery.SourceFileLoader, module: types.ModuleType) -> None:
         real(loader, module)
         if Path(str(module.__file__)) != path:
             return
@@ -127,4 +125,3 @@ def _run(runner: str, arguments: list[str]) -> int:
     import pytest
 
     return int(pytest.main(["-p", "no:cacheprovider", *arguments]))
-

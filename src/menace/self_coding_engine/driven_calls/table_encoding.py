@@ -1,4 +1,4 @@
-"""Arrays and frames as plain JSON and back; see :mod:`menace.self_coding_engine.driven_calls.encoding`."""
+"""Arrays and frames as plain JSON and back; the part of :mod:`.encoding` for NumPy and pandas."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     Encode = Callable[[Any], Any]
     Decode = Callable[[Any], Any]
+
+MOST_OBJECTS = 1_000_000
+"""An array of more Python objects is left out."""
 
 _PLAIN = "biuf"
 _TIMES = "mM"
@@ -73,7 +76,7 @@ def _float(value: float) -> Any:
 
 def _encode_array(array: np.ndarray[Any, Any], encode: Encode) -> Json:
     kind = array.dtype.kind
-    if kind == "V" or array.dtype.hasobject and array.size > 1_000_000:
+    if kind == "V" or (array.dtype.hasobject and array.size > MOST_OBJECTS):
         message = f"an array of {array.dtype}"
         raise UnencodableError(message)
     flat = array.reshape(-1)
@@ -102,7 +105,7 @@ def _decode_array(document: Json, decode: Decode) -> np.ndarray[Any, Any]:
 
 
 def _encode_column(column: Any, encode: Encode) -> Json:
-    """A column or an index without its labels."""
+    """Encode a column or an index without its labels."""
     import numpy as np
     import pandas as pd
 
@@ -116,7 +119,9 @@ def _encode_column(column: Any, encode: Encode) -> Json:
             "v": [int(code) for code in codes],
         }
     if isinstance(dtype, pd.DatetimeTZDtype):
-        moments = column.dt.tz_convert(None) if isinstance(column, pd.Series) else column.tz_convert(None)
+        moments = (
+            column.dt.tz_convert(None) if isinstance(column, pd.Series) else column.tz_convert(None)
+        )
         return {"dtype": str(dtype), "v": moments.to_numpy().view("int64").tolist()}
     if isinstance(dtype, np.dtype) and dtype.kind in _PLAIN + _TIMES:
         array = _encode_array(column.to_numpy(), encode)
@@ -125,7 +130,7 @@ def _encode_column(column: Any, encode: Encode) -> Json:
 
 
 def _decode_column(document: Json, decode: Decode) -> Any:
-    """The values, as something that a Series and an Index are made from."""
+    """Rebuild the values, as something that a Series and an Index are made from."""
     import numpy as np
     import pandas as pd
 
@@ -139,9 +144,11 @@ def _decode_column(document: Json, decode: Decode) -> Any:
         if not zone:
             return moments
         return pd.DatetimeIndex(moments).tz_localize("UTC").tz_convert(zone.rstrip("]"))
-    return pd.array([decode(item) for item in values], dtype=name) if name not in {
-        "object"
-    } else pd.Series([decode(item) for item in values], dtype="object").array
+    return (
+        pd.array([decode(item) for item in values], dtype=name)
+        if name not in {"object"}
+        else pd.Series([decode(item) for item in values], dtype="object").array
+    )
 
 
 def _encode_index(index: Any, encode: Encode) -> Json:
@@ -161,7 +168,8 @@ def _decode_index(document: Json, decode: Decode) -> Any:
 
     name = decode(document["name"])
     if "range" in document:
-        return pd.RangeIndex(*document["range"], name=name)
+        start, stop, step = document["range"]
+        return pd.RangeIndex(start, stop, step, name=name)
     return pd.Index(_decode_column(document["column"], decode), name=name)
 
 
@@ -178,17 +186,26 @@ def decode_table(document: Json, decode: Decode) -> Any:
         return pd.NA if kind == "pandas.NA" else pd.NaT
     if kind == "pandas.Timestamp":
         moment = pd.Timestamp(document["v"], unit="ns").as_unit(document["unit"])
-        return moment if document["zone"] is None else moment.tz_localize("UTC").tz_convert(document["zone"])
+        return (
+            moment
+            if document["zone"] is None
+            else moment.tz_localize("UTC").tz_convert(document["zone"])
+        )
     if kind == "pandas.Timedelta":
         return pd.Timedelta(document["v"], unit="ns").as_unit(document["unit"])
     if kind == "pandas.Index":
         return _decode_index(document, decode)
     index = _decode_index(document["index"], decode)
     if kind == "pandas.Series":
-        return pd.Series(_decode_column(document, decode), index=index, name=decode(document["name"]))
+        return pd.Series(
+            _decode_column(document, decode), index=index, name=decode(document["name"])
+        )
     columns = _decode_index(document["columns"], decode)
     frame = pd.DataFrame(
-        {place: pd.Series(_decode_column(column, decode), index=index) for place, column in enumerate(document["v"])},
+        {
+            place: pd.Series(_decode_column(column, decode), index=index)
+            for place, column in enumerate(document["v"])
+        },
         index=index,
     )
     frame.columns = columns

@@ -1,11 +1,11 @@
 """The program that times texts in the sandbox: a parent that runs no candidate code.
 
-One line of JSON is asked, one line is the answer. For each pass the parent forks a child, which loads the text, makes ready, and
-waits; the parent reads the child's CPU clock from the kernel (Linux numbers the clock of any
-process), lets it run, and reads the clock again. So nothing that the child does to its own clocks
-changes a figure, and nothing that one pass remembers is there in the next: a short pass is
-lengthened by running fresh copies of the module, each over its own copy of the inputs, so that a
-cache does not gain from repetition that the recorded inputs do not have.
+One line of JSON is asked, one line is the answer. For each pass the parent forks a child, which
+loads the text, makes ready, and waits; the parent reads the child's CPU clock from the kernel
+(Linux numbers the clock of any process), lets it run, and reads the clock again. So nothing that
+the child does to its own clocks changes a figure, and nothing that one pass remembers is there in
+the next: a short pass is lengthened by running fresh copies of the module, each over its own copy
+of the inputs, so that a cache does not gain from repetition that the recorded inputs do not have.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     _Call = tuple[Callable[..., Any], list[Any], dict[str, Any]]
 
 WARM_SECONDS = 0.02
-"""A child runs some of the calls beforehand, for late imports and the like, until so much is used."""
+"""A child runs calls beforehand, for late imports and the like, until so much is used."""
 
 
 class TimingServer:
@@ -73,7 +73,9 @@ class TimingServer:
         self.calls = []
         for call in calls:
             with contextlib.suppress(UnencodableError):
-                self.calls.append((call["function"], decode(call["args"]), dict(decode(call["kwargs"]))))
+                self.calls.append(
+                    (call["function"], decode(call["args"]), dict(decode(call["kwargs"])))
+                )
         return len(self.calls)
 
     def _preload(self, source: str) -> None:
@@ -87,7 +89,9 @@ class TimingServer:
     def _is_elsewhere(self, name: str) -> bool:
         top = name.partition(".")[0]
         roots, _ = import_roots(self.folder, self.target)
-        if any((Path(root) / top).exists() or (Path(root) / f"{top}.py").exists() for root in roots):
+        if any(
+            (Path(root) / top).exists() or (Path(root) / f"{top}.py").exists() for root in roots
+        ):
             return False
         return importlib.util.find_spec(top) is not None
 
@@ -130,7 +134,6 @@ class TimingServer:
             code = 0
         finally:
             os._exit(code)
-
 
     def _bound(self, calls: Iterable[tuple[str, list[Any], dict[str, Any]]]) -> list[_Call]:
         """Make a fresh copy of the module and of the inputs."""

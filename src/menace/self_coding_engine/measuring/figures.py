@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FIGURE_SETTINGS = PairedSettings(looks=(12, 24))
 STEADY_BLOCKS = 2
-"""So many blocks in which every text gave one figure each: it has no noise, and more say nothing."""
+"""Blocks after which a figure that was the same each time is taken to have no noise."""
 
 
 def compare_figures(

@@ -152,9 +152,7 @@ def signed_rank_interval(differences: Sequence[float], tail: float) -> Estimate:
     Estimate(centre=-2.0, low=-inf, high=inf)
     """
     n = len(differences)
-    walsh = sorted(
-        (differences[i] + differences[j]) / 2 for i in range(n) for j in range(i, n)
-    )
+    walsh = sorted((differences[i] + differences[j]) / 2 for i in range(n) for j in range(i, n))
     centre = statistics.median(walsh)
     outside = sum(1 for chance in _cumulative(n) if chance <= tail)
     if not outside:

@@ -18,6 +18,6 @@ ENVIRONMENT = {
 
 
 def program(what: str) -> list[str]:
-    """Command that records, replays or times; ``-P`` keeps the checkout's files from its imports."""
+    """Give the command of a program; ``-P`` keeps the checkout's files from its imports."""
     path = PACKAGE / "self_coding_engine" / "driven_calls" / "program.py"
     return ["{python}", "-P", str(path), str(PACKAGE.parent), what]

@@ -223,7 +223,9 @@ class _Run:
             seconds = self._seconds(BEFORE, 1)
         if isinstance(seconds, str):
             return f"the present text cannot be timed: {seconds}"
-        self._copies = max(1, min(self._timing.most_copies, round(self._timing.pass_seconds / seconds)))
+        self._copies = max(
+            1, min(self._timing.most_copies, round(self._timing.pass_seconds / seconds))
+        )
         self._mirror = seconds * self._copies <= self._timing.mirror_seconds
         return self._look_at_new(seconds)
 

@@ -81,7 +81,7 @@ def task_figure(workbench: Workbench, source: str, *, timed: bool = True) -> Tas
 
 
 def _forgiving(measure: Callable[[str], float | None]) -> Callable[[str], float | None]:
-    """A new text that breaks the measure is a bad one; it does not end the search."""
+    """Let a new text that breaks the measure be a bad one, which ends no search."""
 
     def forgiven(text: str) -> float | None:
         try:

@@ -47,6 +47,7 @@ class CodemodRule:
 def rules() -> tuple[CodemodRule, ...]:
     """All rules, the most promising first."""
     from menace.self_coding_engine.proposers import (
+        codemods_columns,
         codemods_growth,
         codemods_joins,
         codemods_loops,
@@ -56,8 +57,8 @@ def rules() -> tuple[CodemodRule, ...]:
     )
 
     found = (
-        CodemodRule("vector_loop", codemods_rows.vector_loop, 0.9),
-        CodemodRule("vector_apply", codemods_rows.vector_apply, 0.9),
+        CodemodRule("vector_loop", codemods_columns.vector_loop, 0.9),
+        CodemodRule("vector_apply", codemods_columns.vector_apply, 0.9),
         CodemodRule("index_join", codemods_joins.index_join, 0.85),
         CodemodRule("growing_membership", codemods_loops.growing_membership, 0.85),
         CodemodRule("membership", codemods_loops.membership, 0.8),

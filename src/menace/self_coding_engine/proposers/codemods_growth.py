@@ -6,32 +6,34 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from menace.self_coding_engine.proposers.codemods_edits import (
+    around,
+    expression,
+    replaced,
+)
 from menace.self_coding_engine.proposers.codemods_loops import holder
 from menace.self_coding_engine.proposers.codemods_tree import (
     Change,
-    after,
-    before,
     changed,
     dotted,
-    expression,
     is_call_of,
-    joined,
     loaded,
     name_of,
     only_statement,
     positional,
-    replaced,
     stored,
     target_names,
     walk,
+    words,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from menace.self_coding_engine.proposers.codemods_tree import Edits, Loop, Tree
+    from menace.self_coding_engine.proposers.codemods_edits import Edits
+    from menace.self_coding_engine.proposers.codemods_tree import Loop, Tree
 
-_NP_GROW = frozenset("np.append np.concatenate np.hstack np.vstack numpy.append".split())
+_NP_GROW = words("np.append np.concatenate np.hstack np.vstack numpy.append")
 
 
 def _grown(tree: Tree) -> Iterator[tuple[cst.CSTNode, str, cst.BaseExpression, Loop]]:
@@ -62,7 +64,7 @@ def _says_only(loop: Loop, line: cst.CSTNode, name: str) -> bool:
 
 
 def _begins_as(tree: Tree, loop: Loop, name: str, *kinds: type[cst.CSTNode]) -> cst.CSTNode | None:
-    """The value of the last assignment of a name before a loop, if it is of these kinds."""
+    """Find the value that a name has before a loop, if it is of these kinds."""
     function = tree.function_of(loop)
     if function is None:
         return None
@@ -90,7 +92,9 @@ def extend_list(tree: Tree) -> Iterator[Change]:
             new = f"{name}.append({tree.code(more.elements[0].value)})"
         else:
             new = f"{name}.extend({tree.code(more)})"
-        yield Change(tree.edited({line: replaced(new)}), tree.line(line), f"let {name} grow in place")
+        yield Change(
+            tree.edited({line: replaced(new)}), tree.line(line), f"let {name} grow in place"
+        )
 
 
 def join_text(tree: Tree) -> Iterator[Change]:
@@ -112,13 +116,13 @@ def join_text(tree: Tree) -> Iterator[Change]:
         parts = tree.fresh(f"{name}_parts")
         edits: Edits = {
             line: replaced(f"{parts}.append({tree.code(piece)})"),
-            place: joined(before(f"{parts} = [{name}]"), after(f'{name} = "".join({parts})')),
+            place: around(f"{parts} = [{name}]", f'{name} = "".join({parts})'),
         }
         yield Change(tree.edited(edits), tree.line(line), f"join the pieces of {name} once")
 
 
 def collect_parts(tree: Tree) -> Iterator[Change]:
-    """``pd.concat``, ``np.append`` and the like in a loop: pieces are kept and put together once."""
+    """``pd.concat``, ``np.append`` and the like in a loop: pieces are put together once."""
     for line, name, value, loop in _grown(tree):
         place = holder(tree, loop)
         if not isinstance(value, cst.Call) or not value.args or place is None or place is not loop:
@@ -130,7 +134,7 @@ def collect_parts(tree: Tree) -> Iterator[Change]:
         parts = tree.fresh(f"{name}_parts")
         edits: Edits = {
             line: replaced(f"{parts}.append({piece})"),
-            place: joined(before(f"{parts} = [{name}]"), after(last.format(name=name, parts=parts))),
+            place: around(f"{parts} = [{name}]", last.format(name=name, parts=parts)),
         }
         yield Change(tree.edited(edits), tree.line(line), f"put the pieces of {name} together once")
 
@@ -165,7 +169,7 @@ def flatten_once(tree: Tree) -> Iterator[Change]:
 
 
 def queue(tree: Tree) -> Iterator[Change]:
-    """A list that is taken from or added to at its front: a deque."""
+    """Make a deque of a list that is taken from or added to at its front."""
     for function in tree.functions():
         for line in walk(function.body):
             assign = only_statement(line, cst.Assign)
@@ -208,7 +212,13 @@ def _as_queue(tree: Tree, function: cst.FunctionDef, line: cst.CSTNode, name: st
                 return None
         elif not isinstance(
             parent,
-            cst.While | cst.If | cst.For | cst.CompFor | cst.ComparisonTarget | cst.UnaryOperation | cst.BooleanOperation,
+            cst.While
+            | cst.If
+            | cst.For
+            | cst.CompFor
+            | cst.ComparisonTarget
+            | cst.UnaryOperation
+            | cst.BooleanOperation,
         ):
             return None
     return edits or None
@@ -226,12 +236,12 @@ def _queue_method(
     elif verb == "insert" and len(texts) == 2 and texts[0] == "0":
         edits[call] = expression(f"{name}.appendleft({texts[1]})")
     else:
-        return verb in {"append", "extend", "clear"} or verb == "pop" and not texts
+        return verb in {"append", "extend", "clear"} or (verb == "pop" and not texts)
     return True
 
 
 def needless_copy(tree: Tree) -> Iterator[Change]:
-    """A copy of something that neither it nor the copy is changed afterwards: the thing itself."""
+    """Use a thing itself instead of a copy, where neither is changed afterwards."""
     for node in walk(tree.module):
         original = _copied(node)
         function = tree.function_of(node)

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from menace.self_coding_engine.proposers.codemods_edits import (
+    before,
+    expression,
+)
 from menace.self_coding_engine.proposers.codemods_loops import hoistable_loop, holder
 from menace.self_coding_engine.proposers.codemods_tree import (
     Change,
     Comprehension,
-    before,
     dotted,
-    expression,
     loaded,
     name_of,
     target_names,
+    unstable,
     walk,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from menace.self_coding_engine.proposers.codemods_tree import Edits, Tree
+    from menace.self_coding_engine.proposers.codemods_edits import Edits
+    from menace.self_coding_engine.proposers.codemods_tree import Tree
 
 DEFAULTDICT = "from collections import defaultdict"
 
 
 def index_join(tree: Tree) -> Iterator[Change]:
-    """A loop over all of *rows* for those whose key is the one at hand: an index by key."""
+    """Index by key what is gone through for the rows of the key at hand, again and again."""
     for node in walk(tree.module):
         if isinstance(node, cst.For):
             yield from _loop_join(tree, node)
@@ -62,10 +67,8 @@ def _loop_join(tree: Tree, inner: cst.For) -> Iterator[Change]:
     yield from _indexed(
         tree,
         inner,
-        inner.target,
-        inner.iter,
-        key,
-        wanted,
+        inner,
+        (key, wanted),
         edit=lambda new_iter: {
             inner: lambda old: old.with_changes(iter=new_iter, body=new_body),
         },
@@ -98,14 +101,14 @@ def _comprehension_join(tree: Tree, node: Comprehension) -> Iterator[Change]:
         yield from _indexed(
             tree,
             node,
-            clause.target,
-            clause.iter,
-            key,
-            wanted,
-            edit=lambda new_iter, others=others: {  # type: ignore[misc]
-                clause: lambda old: old.with_changes(iter=new_iter, ifs=others)
-            },
+            clause,
+            (key, wanted),
+            edit=functools.partial(_narrowed, clause, others),
         )
+
+
+def _narrowed(clause: cst.CompFor, ifs: list[cst.CompIf], new_iter: cst.BaseExpression) -> Edits:
+    return {clause: lambda old: old.with_changes(iter=new_iter, ifs=ifs)}
 
 
 def _key_test(
@@ -114,7 +117,7 @@ def _key_test(
     loop: cst.For | cst.CompFor,
     operator: type[cst.BaseCompOp],
 ) -> tuple[str, str, str] | None:
-    """Key of a row, the key wanted, and what else is asked, of the first test that compares them."""
+    """Find the key of a row, the key wanted, and what else is asked, in a test."""
     tests = _conjuncts(test)
     for place, part in enumerate(tests):
         if not (isinstance(part, cst.Comparison) and len(part.comparisons) == 1):
@@ -153,13 +156,12 @@ def _plain(node: cst.BaseExpression) -> bool:
 def _indexed(
     tree: Tree,
     node: cst.CSTNode,
-    target: cst.BaseExpression,
-    rows: cst.BaseExpression,
-    key: str,
-    wanted: str,
+    clause: cst.For | cst.CompFor,
+    keys: tuple[str, str],
     *,
-    edit: object,
+    edit: Callable[[cst.BaseExpression], Edits],
 ) -> Iterator[Change]:
+    target, rows, (key, wanted) = clause.target, clause.iter, keys
     loop = hoistable_loop(tree, rows) if tree.loops_around(node) else None
     place = None if loop is None else holder(tree, loop)
     # The rows are the loop's own: it is a loop around this one that must leave them alone.
@@ -172,7 +174,7 @@ def _indexed(
     name = tree.fresh(f"{_stem(rows)}_by_key")
     kept = tree.code(target)
     new_iter = cst.parse_expression(f"{name}.get({wanted}, ())")
-    edits: Edits = dict(edit(new_iter))  # type: ignore[operator]
+    edits: Edits = edit(new_iter)
     edits[place] = before(
         f"{name} = defaultdict(list)",
         f"for {kept} in {text}:\n    {name}[{key}].append({_packed(kept)})\n",
@@ -186,8 +188,6 @@ def _packed(target: str) -> str:
 
 
 def _bound_in(loop: cst.CSTNode, target: cst.BaseExpression) -> set[str]:
-    from menace.self_coding_engine.proposers.codemods_tree import unstable
-
     return unstable(loop) - target_names(target)
 
 
@@ -199,7 +199,11 @@ def _stem(rows: cst.BaseExpression) -> str:
 def _any_equal(tree: Tree, node: cst.GeneratorExp) -> Iterator[Change]:
     call = tree.parent(tree.parent(node) or node)
     elt = node.elt
-    if not (isinstance(call, cst.Call) and dotted(call.func) == "any" and isinstance(elt, cst.Comparison)):
+    if not (
+        isinstance(call, cst.Call)
+        and dotted(call.func) == "any"
+        and isinstance(elt, cst.Comparison)
+    ):
         return
     found = _key_test(tree, elt, node.for_in, cst.Equal)
     loop = hoistable_loop(tree, node.for_in.iter)

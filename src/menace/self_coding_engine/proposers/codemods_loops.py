@@ -6,52 +6,55 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from menace.self_coding_engine.proposers.codemods_tree import (
-    Change,
+from menace.self_coding_engine.proposers.codemods_edits import (
     after,
     before,
+    expression,
+    removed,
+)
+from menace.self_coding_engine.proposers.codemods_tree import (
+    Change,
     changed,
     dotted,
-    expression,
     is_call_of,
-    joined,
     loaded,
     name_of,
     only_statement,
     positional,
-    removed,
     stored,
     target_names,
     unstable,
     walk,
+    words,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from menace.self_coding_engine.proposers.codemods_tree import Edits, Loop, Tree
+    from menace.self_coding_engine.proposers.codemods_edits import Edits
+    from menace.self_coding_engine.proposers.codemods_tree import Loop, Tree
 
-PURE_CALLS = frozenset(
+PURE_CALLS = words(
     "re.compile sorted set frozenset sum min max list tuple dict Counter collections.Counter"
     " json.loads datetime.strptime datetime.datetime.strptime datetime.fromisoformat"
     " date.fromisoformat Decimal decimal.Decimal Fraction math.sqrt math.log math.exp"
     " pd.to_datetime pd.Timestamp pd.Timedelta np.array np.asarray np.mean np.std np.sum np.sort"
     " np.unique np.median np.linspace np.arange statistics.mean statistics.median"
-    " statistics.stdev statistics.fmean ZoneInfo zoneinfo.ZoneInfo timedelta".split()
+    " statistics.stdev statistics.fmean ZoneInfo zoneinfo.ZoneInfo timedelta"
 )
 """Calls that give the same for the same arguments and change nothing."""
 
-PURE_METHODS = frozenset(
+PURE_METHODS = words(
     "mean sum std median max min var quantile unique tolist to_numpy to_list to_dict lower upper"
     " strip split splitlines keys values items groupby set_index sort_values value_counts"
-    " isin dropna nunique idxmax idxmin".split()
+    " isin dropna nunique idxmax idxmin"
 )
-CHANGEABLE = frozenset("sorted set list dict Counter collections.Counter json.loads np.array".split())
+CHANGEABLE = words("sorted set list dict Counter collections.Counter json.loads np.array")
 """Of these a loop may be given a fresh one on purpose: to change or to keep it."""
 
 
 def hoistable_loop(tree: Tree, node: cst.CSTNode) -> Loop | None:
-    """The outermost loop around a node in which every name of it stays the same."""
+    """Find the outermost loop around a node in which every name of it stays the same."""
     names, found = loaded(node), None
     for loop in tree.loops_around(node):
         if names & unstable(loop):
@@ -61,7 +64,7 @@ def hoistable_loop(tree: Tree, node: cst.CSTNode) -> Loop | None:
 
 
 def holder(tree: Tree, loop: Loop) -> cst.BaseStatement | None:
-    """The statement before which something is put to be before a loop."""
+    """Find the statement before which something is put to be before a loop."""
     found = tree.statement_of(loop)
     return found if found is not None and tree.function_of(found) is not None else None
 
@@ -75,7 +78,9 @@ def _known_as(tree: Tree, node: cst.CSTNode, *starts: str) -> bool:
         if isinstance(part, cst.Assign) and name in target_names(part.targets[0].target):
             return tree.code(part.value).startswith(starts)
         if isinstance(part, cst.Param) and part.name.value == name and part.annotation:
-            return tree.code(part.annotation.annotation).startswith(("str", "dict", "set", "frozenset"))
+            return tree.code(part.annotation.annotation).startswith(
+                ("str", "dict", "set", "frozenset")
+            )
     return False
 
 
@@ -102,9 +107,15 @@ def membership(tree: Tree) -> Iterator[Change]:
             continue
         loop = hoistable_loop(tree, items)
         place = None if loop is None else holder(tree, loop)
-        if place is None or _known_as(tree, items, *_HASHED) or isinstance(items, cst.Set | cst.Dict):
+        if (
+            place is None
+            or _known_as(tree, items, *_HASHED)
+            or isinstance(items, cst.Set | cst.Dict)
+        ):
             continue
-        if not isinstance(items, cst.Name | cst.Call | cst.Attribute | cst.ListComp | cst.Subscript):
+        if not isinstance(
+            items, cst.Name | cst.Call | cst.Attribute | cst.ListComp | cst.Subscript
+        ):
             continue
         name = tree.fresh(f"{_short(items)}_set")
         edits: Edits = {
@@ -159,26 +170,31 @@ def _grow_beside(
         if not isinstance(use, cst.Name) or use.value != name:
             continue
         parent = tree.parent(use)
-        if isinstance(parent, cst.AssignTarget | cst.AugAssign):
-            if tree.statement_of(use) is not line:
-                return None
-        elif isinstance(parent, cst.ComparisonTarget):
-            if not isinstance(parent.operator, cst.In | cst.NotIn):
-                return None
+        if isinstance(parent, cst.ComparisonTarget) and isinstance(
+            parent.operator, cst.In | cst.NotIn
+        ):
             edits[use] = expression(beside)
             looked_up = looked_up or bool(tree.loops_around(use))
-        elif isinstance(parent, cst.Attribute) and parent.value is use:
-            if parent.attr.value not in {"append", "extend", "index", "count", "copy"}:
-                return None
-            if parent.attr.value in {"append", "extend"} and not _add_beside(tree, parent, beside, edits):
-                return None
-        elif isinstance(parent, cst.Subscript) and isinstance(
-            tree.parent(parent), cst.AssignTarget | cst.Del | cst.AugAssign
-        ):
+        elif not _followed(tree, use, line, beside, edits):
             return None
     if not looked_up:
         return None
     return Change(tree.edited(edits), tree.line(line), f"keep a set of {name} beside the list")
+
+
+def _followed(tree: Tree, use: cst.Name, line: cst.CSTNode, beside: str, edits: Edits) -> bool:
+    """Whether the set can follow what is done with the list at this place."""
+    parent = tree.parent(use)
+    if isinstance(parent, cst.AssignTarget | cst.AugAssign):
+        return tree.statement_of(use) is line
+    if isinstance(parent, cst.Attribute) and parent.value is use:
+        if parent.attr.value in {"append", "extend"}:
+            return _add_beside(tree, parent, beside, edits)
+        return parent.attr.value in {"index", "count", "copy"}
+    return not (
+        isinstance(parent, cst.Subscript)
+        and isinstance(tree.parent(parent), cst.AssignTarget | cst.Del | cst.AugAssign)
+    )
 
 
 def _add_beside(tree: Tree, method: cst.Attribute, beside: str, edits: Edits) -> bool:
@@ -197,19 +213,28 @@ def _add_beside(tree: Tree, method: cst.Attribute, beside: str, edits: Edits) ->
 
 
 def hoist(tree: Tree) -> Iterator[Change]:
-    """A call that gives the same in every round of a loop: done once, before it."""
+    """Do a call that gives the same in every round of a loop once, before it."""
     for node in walk(tree.module):
         if not isinstance(node, cst.Call) or not _pure(node):
             continue
         parent = tree.parent(node)
         loop = hoistable_loop(tree, node)
         place = None if loop is None else holder(tree, loop)
-        if loop is None or place is None or isinstance(parent, cst.Attribute) and _pure_parent(tree, parent):
+        if (
+            loop is None
+            or place is None
+            or (isinstance(parent, cst.Attribute) and _pure_parent(tree, parent))
+        ):
             continue
         text = tree.code(node)
         line = tree.statement_of(node)
         assign = None if line is None else only_statement(line, cst.Assign)
-        if isinstance(assign, cst.Assign) and assign.value is node and line is not place:
+        if (
+            isinstance(assign, cst.Assign)
+            and assign.value is node
+            and line is not None
+            and line is not place
+        ):
             name = name_of(assign.targets[0].target)
             if name is None or _fresh_on_purpose(tree, node, loop, name):
                 continue

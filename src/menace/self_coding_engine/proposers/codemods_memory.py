@@ -6,55 +6,59 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from menace.self_coding_engine.proposers.codemods_edits import (
+    expression,
+    statement,
+)
 from menace.self_coding_engine.proposers.codemods_loops import PURE_CALLS, PURE_METHODS
 from menace.self_coding_engine.proposers.codemods_tree import (
     MUTATORS,
     Change,
-    before,
     changed,
     dotted,
-    expression,
     loaded,
     positional,
     stored,
     walk,
+    words,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from menace.self_coding_engine.proposers.codemods_tree import Edits, Tree
+    from menace.self_coding_engine.proposers.codemods_edits import Edit, Edits
+    from menace.self_coding_engine.proposers.codemods_tree import Tree
 
 LRU_CACHE = "from functools import lru_cache"
 REMEMBERED = 65_536
 """Results at most that a memory holds."""
 
-PARSERS = frozenset(
+PARSERS = words(
     "datetime.strptime datetime.datetime.strptime datetime.fromisoformat"
     " datetime.datetime.fromisoformat date.fromisoformat datetime.date.fromisoformat"
     " time.strptime Decimal decimal.Decimal Fraction fractions.Fraction pd.Timestamp"
     " pd.to_datetime pd.Timedelta ip_address ipaddress.ip_address ip_network"
     " ipaddress.ip_network urlparse urlsplit urllib.parse.urlparse urllib.parse.urlsplit"
     " parser.parse dateutil.parser.parse re.compile ZoneInfo zoneinfo.ZoneInfo UUID"
-    " uuid.UUID".split()
+    " uuid.UUID"
 )
 """They make something unchangeable from text or numbers, and take long over it."""
 
-_BUILTINS = frozenset(
-    "abs all any bool bytes chr complex divmod enumerate float format frozenset hash hex int len max"
-    " min oct ord pow range repr reversed round str sum tuple zip sorted isinstance ValueError"
-    " TypeError KeyError map filter".split()
+_BUILTINS = words(
+    "abs all any bool bytes chr complex divmod enumerate float format frozenset hash hex int len"
+    " max min oct ord pow range repr reversed round str sum tuple zip sorted isinstance ValueError"
+    " TypeError KeyError map filter"
 )
-_PURE_OF_TEXT = PURE_METHODS | frozenset(
+_PURE_OF_TEXT = PURE_METHODS | words(
     "replace startswith endswith find rfind index count isdigit isalpha isalnum title capitalize"
     " join casefold partition rpartition rsplit lstrip rstrip zfill get format date year month day"
     " weekday isoweekday isoformat toordinal total_seconds group groups match search fullmatch"
-    " findall sub bit_length as_tuple copy isocalendar".split()
+    " findall sub bit_length as_tuple copy isocalendar"
 )
 
 
 def memo_parsing(tree: Tree) -> Iterator[Change]:
-    """Parsing of values that come again, in a loop: remembered by value."""
+    """Remember by value what parsing made, in a loop over values that come again."""
     seen: set[str] = set()
     for node in walk(tree.module):
         if not isinstance(node, cst.Call) or dotted(node.func) not in PARSERS:
@@ -84,15 +88,13 @@ def _top_level(tree: Tree, node: cst.CSTNode | None) -> cst.FunctionDef | cst.Cl
         return None
     for up in (node, *tree.above(node)):
         if tree.parent(up) is tree.module and isinstance(up, cst.FunctionDef | cst.ClassDef):
-            first = next(
-                (n for n in tree.module.body if isinstance(n, cst.FunctionDef | cst.ClassDef)), up
-            )
-            return first
+            made = (n for n in tree.module.body if isinstance(n, cst.FunctionDef | cst.ClassDef))
+            return next(made, up)
     return None
 
 
-def _above(text: str) -> object:
-    from menace.self_coding_engine.proposers.codemods_tree import statement
+def _above(text: str) -> Edit:
+    """Make an edit that puts a module-level line before a function."""
 
     def edit(node: cst.CSTNode) -> cst.FlattenSentinel[cst.CSTNode]:
         lines = getattr(node, "leading_lines", ())
@@ -104,7 +106,7 @@ def _above(text: str) -> object:
 
 
 def memo_function(tree: Tree) -> Iterator[Change]:
-    """A pure function that calls itself, or is called in a loop: its results are remembered."""
+    """Remember the results of a pure function that calls itself, or is called in a loop."""
     functions = tree.module_functions()
     pure = {name for name, function in functions.items() if _pure(tree, function, set(functions))}
     while True:
@@ -141,7 +143,14 @@ def _pure(tree: Tree, function: cst.FunctionDef, known: set[str]) -> bool:
     local = stored(function.body) | parameters
     for node in walk(function.body):
         if isinstance(
-            node, cst.Global | cst.Nonlocal | cst.Yield | cst.Await | cst.With | cst.FunctionDef | cst.Lambda
+            node,
+            cst.Global
+            | cst.Nonlocal
+            | cst.Yield
+            | cst.Await
+            | cst.With
+            | cst.FunctionDef
+            | cst.Lambda,
         ):
             return False
         if isinstance(node, cst.Call) and not _pure_call(node, known):
@@ -177,7 +186,8 @@ def _repeated(tree: Tree, name: str) -> bool:
     for node in walk(tree.module):
         if isinstance(node, cst.Call) and dotted(node.func) == name:
             function = tree.function_of(node)
-            if function is not None and function.name.value == name or tree.loops_around(node):
+            inside = function is not None and function.name.value == name
+            if inside or tree.loops_around(node):
                 return True
     return False
 
@@ -200,8 +210,6 @@ def _changeable(node: cst.BaseExpression) -> bool:
         node, cst.List | cst.Dict | cst.Set | cst.ListComp | cst.DictComp | cst.SetComp
     ) or (
         isinstance(node, cst.Call)
-        and dotted(node.func) in {"list", "dict", "set", "sorted", "defaultdict", "Counter", "deque"}
+        and dotted(node.func)
+        in {"list", "dict", "set", "sorted", "defaultdict", "Counter", "deque"}
     )
-
-
-__all__ = ["before", "memo_function", "memo_parsing"]

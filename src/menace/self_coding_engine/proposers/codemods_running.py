@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from menace.self_coding_engine.proposers.codemods_edits import (
+    before,
+    expression,
+    removed,
+)
 from menace.self_coding_engine.proposers.codemods_loops import holder
 from menace.self_coding_engine.proposers.codemods_tree import (
     Change,
-    before,
     dotted,
-    expression,
-    loaded,
     name_of,
     only_statement,
     positional,
-    removed,
     target_names,
     unstable,
     walk,
@@ -26,7 +27,8 @@ from menace.self_coding_engine.proposers.codemods_tree import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from menace.self_coding_engine.proposers.codemods_tree import Edits, Tree
+    from menace.self_coding_engine.proposers.codemods_edits import Edits
+    from menace.self_coding_engine.proposers.codemods_tree import Tree
 
 ACCUMULATE = "from itertools import accumulate"
 SUMS = frozenset({"sum", "math.fsum"})
@@ -70,7 +72,7 @@ def _negative(end: cst.BaseExpression | None) -> bool:
 
 
 def _within(tree: Tree, node: cst.CSTNode, items: str, stop: cst.BaseExpression) -> str:
-    """The end of a slice, cut at the length unless it is known not to reach beyond."""
+    """Cut the end of a slice at the length, unless it is known not to reach beyond."""
     text = tree.code(stop)
     for loop in tree.loops_around(node):
         clause = loop if isinstance(loop, cst.For) else getattr(loop, "for_in", None)
@@ -78,7 +80,9 @@ def _within(tree: Tree, node: cst.CSTNode, items: str, stop: cst.BaseExpression)
             continue
         counts = tree.code(clause.iter)
         first = sorted(target_names(clause.target) & {text, text.removesuffix(" + 1")})
-        if first and (counts.startswith(f"enumerate({items})") or counts.endswith(f"len({items}))")):
+        if first and (
+            counts.startswith(f"enumerate({items})") or counts.endswith(f"len({items}))")
+        ):
             return text
     return f"min({text}, len({items}))"
 
@@ -94,7 +98,10 @@ def running_sums(tree: Tree) -> Iterator[Change]:
         part = _part_of(tree, arguments[0])
         if part is not None:
             name = tree.fresh(f"{part.items}_sums")
-            edits: Edits = {part.place: before(_made(name, part)), node: expression(_asked(node, name, part))}
+            edits: Edits = {
+                part.place: before(_made(name, part)),
+                node: expression(_asked(node, name, part)),
+            }
             yield _summed(tree, edits, node, part)
             continue
         named = _named_part(tree, arguments[0])
@@ -107,7 +114,11 @@ def _made(name: str, part: _Part) -> str:
 
 
 def _asked(call: cst.Call, name: str, part: _Part) -> str:
-    total = f"({name}[{part.stop}] - {name}[{part.start}])" if part.start != "0" else f"{name}[{part.stop}]"
+    total = (
+        f"({name}[{part.stop}] - {name}[{part.start}])"
+        if part.start != "0"
+        else f"{name}[{part.stop}]"
+    )
     if dotted(call.func) in MEANS:
         return f"({total} / {_length(part)})"
     return total
@@ -194,9 +205,7 @@ def ends_of_sorted(tree: Tree) -> Iterator[Change]:
         reverse = [arg for arg in call.args if arg.keyword and arg.keyword.value == "reverse"]
         if reverse and tree.code(reverse[0].value) != "True":
             continue
-        rest = ", ".join(
-            tree.code(arg).rstrip(", ") for arg in call.args if arg not in reverse
-        )
+        rest = ", ".join(tree.code(arg).rstrip(", ") for arg in call.args if arg not in reverse)
         cut, imports = node.slice[0].slice, ""
         if isinstance(cut, cst.Index) and tree.code(cut.value) in {"0", "-1"}:
             lowest = (tree.code(cut.value) == "0") != bool(reverse)
@@ -224,11 +233,3 @@ def no_list_to_fold(tree: Tree) -> Iterator[Change]:
         new = f"{dotted(node.func)}({elt} {clause})"
         what = f"feed {dotted(node.func)} without a list in between"
         yield Change(tree.edited({node: expression(new)}), tree.line(node), what)
-
-
-def uses_of(function: cst.FunctionDef, name: str) -> list[cst.Name]:
-    """Every place where a name stands in a function."""
-    return [n for n in walk(function.body) if isinstance(n, cst.Name) and n.value == name]
-
-
-__all__ = ["ends_of_sorted", "loaded", "no_list_to_fold", "running_extremes", "running_sums", "uses_of"]

@@ -9,18 +9,26 @@ from typing import TYPE_CHECKING
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
+from menace.self_coding_engine.proposers.codemods_edits import with_imports
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    Edit = Callable[[cst.CSTNode], cst.CSTNode | cst.FlattenSentinel[cst.CSTNode] | cst.RemovalSentinel]
-    Edits = dict[cst.CSTNode, Edit]
+    from menace.self_coding_engine.proposers.codemods_edits import Edit, Edits
 
-MUTATORS = frozenset(
+
+def words(text: str) -> frozenset[str]:
+    """Read a set of words."""
+    return frozenset(text.split())
+
+
+MUTATORS = words(
     "append extend insert remove pop clear sort reverse add discard update setdefault popitem"
-    " appendleft popleft extendleft rotate drop_duplicates fill put resize".split()
+    " appendleft popleft extendleft rotate drop_duplicates fill put resize"
 )
 """Methods that may change their object."""
 
+_BINDING = cst.AssignTarget | cst.AugAssign | cst.AnnAssign | cst.For | cst.CompFor | cst.NamedExpr
 Comprehension = cst.ListComp | cst.SetComp | cst.GeneratorExp | cst.DictComp
 Loop = cst.For | cst.While | cst.ListComp | cst.SetComp | cst.GeneratorExp | cst.DictComp
 
@@ -99,7 +107,7 @@ class Tree:
             yield node
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
-        """The node around this one."""
+        """Give the node around this one."""
         return self._parents.get(node)
 
     def functions(self) -> Iterator[cst.FunctionDef]:
@@ -108,14 +116,16 @@ class Tree:
 
     def module_functions(self) -> dict[str, cst.FunctionDef]:
         """Functions at module level."""
-        return {node.name.value: node for node in self.module.body if isinstance(node, cst.FunctionDef)}
+        return {
+            node.name.value: node for node in self.module.body if isinstance(node, cst.FunctionDef)
+        }
 
     def function_of(self, node: cst.CSTNode) -> cst.FunctionDef | None:
-        """The innermost function around a node."""
+        """Find the innermost function around a node."""
         return next((up for up in self.above(node) if isinstance(up, cst.FunctionDef)), None)
 
     def statement_of(self, node: cst.CSTNode) -> cst.BaseStatement | None:
-        """The innermost whole statement that holds a node, or is it."""
+        """Find the innermost whole statement that holds a node, or is it."""
         for up in (node, *self.above(node)):
             if isinstance(up, cst.SimpleStatementLine | cst.BaseCompoundStatement):
                 return up
@@ -128,21 +138,26 @@ class Tree:
         for up in self.above(node):
             if isinstance(up, cst.FunctionDef | cst.Lambda | cst.ClassDef):
                 break
-            if isinstance(up, cst.For) and below is up.body or isinstance(up, cst.While):
-                loops.append(up)
-            elif isinstance(up, Comprehension) and not (
-                below is up.for_in and self._in_first_iter(up.for_in, node)
-            ):
+            if isinstance(up, Loop) and self._runs_again(up, below, node):
                 loops.append(up)
             below = up
         return loops
 
-    def _in_first_iter(self, clause: cst.CompFor, node: cst.CSTNode) -> bool:
-        return node is clause.iter or clause.iter in set(self.above(node))
+    def _runs_again(self, loop: Loop, below: cst.CSTNode, node: cst.CSTNode) -> bool:
+        """Whether a loop runs a node within it in every round, and not once at its beginning."""
+        if isinstance(loop, cst.For):
+            return below is loop.body
+        if isinstance(loop, cst.While) or below is not loop.for_in:
+            return True
+        first = loop.for_in.iter
+        return node is not first and first not in set(self.above(node))
 
     def fresh(self, wanted: str) -> str:
-        """A name like this one that the file does not use yet."""
-        stem = "".join(char if char.isalnum() else "_" for char in wanted).strip("_").lower() or "value"
+        """Make a name like this one that the file does not use yet."""
+        stem = (
+            "".join(char if char.isalnum() else "_" for char in wanted).strip("_").lower()
+            or "value"
+        )
         name, number = stem, 2
         while name in self.names or hasattr(builtins, name):
             name, number = f"{stem}_{number}", number + 1
@@ -155,7 +170,7 @@ class Tree:
 
 
 def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """A node and all below it, outermost first, in the order of the text."""
+    """Go through a node and all below it, outermost first, in the order of the text."""
     stack = [node]
     while stack:
         node = stack.pop()
@@ -171,9 +186,7 @@ def loaded(node: cst.CSTNode) -> set[str]:
         node = stack.pop()
         if isinstance(node, cst.Name):
             found.add(node.value)
-        elif isinstance(node, cst.Attribute):
-            stack.append(node.value)
-        elif isinstance(node, cst.Arg):
+        elif isinstance(node, cst.Attribute | cst.Arg):
             stack.append(node.value)
         else:
             stack.extend(node.children)
@@ -193,9 +206,7 @@ def stored(node: cst.CSTNode) -> set[str]:
     """Names that are bound within a node."""
     found: set[str] = set()
     for part in walk(node):
-        if isinstance(part, cst.AssignTarget | cst.AugAssign | cst.AnnAssign | cst.For | cst.CompFor):
-            found |= target_names(part.target)
-        elif isinstance(part, cst.NamedExpr):
+        if isinstance(part, _BINDING):
             found |= target_names(part.target)
         elif isinstance(part, cst.AsName):
             found |= target_names(part.name)
@@ -207,7 +218,7 @@ def stored(node: cst.CSTNode) -> set[str]:
 
 
 def root_name(node: cst.CSTNode) -> str | None:
-    """``a`` of ``a``, ``a.b``, ``a[0].c``."""
+    """Find ``a`` of ``a``, ``a.b``, ``a[0].c``."""
     while isinstance(node, cst.Attribute | cst.Subscript):
         node = node.value
     return node.value if isinstance(node, cst.Name) else None
@@ -218,7 +229,9 @@ def changed(node: cst.CSTNode) -> set[str]:
     found: set[str | None] = set()
     for part in walk(node):
         if isinstance(part, cst.AssignTarget | cst.AugAssign | cst.AnnAssign):
-            if isinstance(part.target, cst.Subscript | cst.Attribute) or isinstance(part, cst.AugAssign):
+            if isinstance(part.target, cst.Subscript | cst.Attribute) or isinstance(
+                part, cst.AugAssign
+            ):
                 found.add(root_name(part.target))
         elif isinstance(part, cst.Call) and isinstance(part.func, cst.Attribute):
             in_place = any(
@@ -238,132 +251,6 @@ def changed(node: cst.CSTNode) -> set[str]:
 def unstable(node: cst.CSTNode) -> set[str]:
     """Names that may stand for something else after a run of a node."""
     return stored(node) | changed(node)
-
-
-def statement(text: str) -> cst.BaseStatement:
-    """Parse one statement."""
-    parsed = cst.parse_statement(text)
-    if isinstance(parsed, cst.SimpleStatementLine | cst.BaseCompoundStatement):
-        return parsed
-    message = f"no statement: {text}"
-    raise TypeError(message)
-
-
-def expression(text: str) -> Edit:
-    """An edit that puts this expression in a node's place."""
-    parsed = cst.parse_expression(text)
-    return lambda _old: parsed
-
-
-def before(*texts: str) -> Edit:
-    """An edit that puts statements before one, below the comments that lead it."""
-
-    def edit(node: cst.CSTNode) -> cst.FlattenSentinel[cst.CSTNode]:
-        new: list[cst.CSTNode] = [statement(text) for text in texts]
-        if isinstance(node, cst.SimpleStatementLine | cst.For | cst.While | cst.If | cst.With):
-            lines = node.leading_lines
-            new[0] = new[0].with_changes(leading_lines=lines)
-            node = node.with_changes(leading_lines=())
-        return cst.FlattenSentinel([*new, node])
-
-    return edit
-
-
-def after(*texts: str) -> Edit:
-    """An edit that puts statements after one."""
-    return lambda node: cst.FlattenSentinel([node, *(statement(text) for text in texts)])
-
-
-def replaced(*texts: str) -> Edit:
-    """An edit that puts statements in the place of one."""
-
-    def edit(node: cst.CSTNode) -> cst.FlattenSentinel[cst.CSTNode]:
-        new: list[cst.CSTNode] = [statement(text) for text in texts]
-        lines = getattr(node, "leading_lines", ())
-        if new:
-            new[0] = new[0].with_changes(leading_lines=lines)
-        return cst.FlattenSentinel(new)
-
-    return edit
-
-
-def removed(_node: cst.CSTNode) -> cst.RemovalSentinel:
-    """Take a node away."""
-    return cst.RemovalSentinel.REMOVE
-
-
-def joined(first: Edit | None, second: Edit) -> Edit:
-    """Both edits of one node, where the first keeps it as the last of what it gives."""
-    if first is None:
-        return second
-
-    def edit(node: cst.CSTNode) -> cst.FlattenSentinel[cst.CSTNode]:
-        once = first(node)
-        nodes = list(once) if isinstance(once, cst.FlattenSentinel) else [once]
-        twice = second(nodes[-1])  # type: ignore[arg-type]  # no first edit removes its node
-        rest = list(twice) if isinstance(twice, cst.FlattenSentinel) else [twice]
-        return cst.FlattenSentinel([*nodes[:-1], *rest])  # type: ignore[list-item]
-
-    return edit
-
-
-def with_imports(module: cst.Module, imports: tuple[str, ...]) -> str:
-    """Text of a module with import lines added below its docstring and future imports."""
-    present = {
-        module.code_for_node(line).strip()
-        for line in module.body
-        if isinstance(line, cst.SimpleStatementLine)
-    }
-    missing = [line for line in dict.fromkeys(imports) if line not in present and not _bound(module, line)]
-    if not missing:
-        return module.code
-    place = _first_place(module)
-    new = [statement(line) for line in missing]
-    body = [*module.body[:place], *new, *module.body[place:]]
-    if place < len(module.body):
-        follower = module.body[place]
-        if not _is_import(follower) and not getattr(follower, "leading_lines", ()):
-            blank = follower.with_changes(leading_lines=[cst.EmptyLine(indent=False)] * 2)
-            body[place + len(new)] = blank
-    return module.with_changes(body=body).code
-
-
-def _bound(module: cst.Module, line: str) -> bool:
-    """Whether the module imports the name of a line already, by another line."""
-    wanted = line.split()[-1]
-    for stmt in module.body:
-        if isinstance(stmt, cst.SimpleStatementLine) and isinstance(stmt.body[0], cst.ImportFrom):
-            words = module.code_for_node(stmt.body[0]).replace(",", " ").replace("(", " ").split()
-            if wanted in words and line.split()[1] in words:
-                return True
-    return False
-
-
-def _is_import(node: cst.CSTNode) -> bool:
-    return isinstance(node, cst.SimpleStatementLine) and isinstance(
-        node.body[0], cst.Import | cst.ImportFrom
-    )
-
-
-def _first_place(module: cst.Module) -> int:
-    place = 0
-    for position, node in enumerate(module.body):
-        if not isinstance(node, cst.SimpleStatementLine):
-            break
-        first = node.body[0]
-        is_text = position == 0 and isinstance(first, cst.Expr) and isinstance(
-            first.value, cst.SimpleString | cst.ConcatenatedString
-        )
-        is_future = (
-            isinstance(first, cst.ImportFrom)
-            and isinstance(first.module, cst.Name)
-            and first.module.value == "__future__"
-        )
-        if not (is_text or is_future):
-            break
-        place = position + 1
-    # Among the imports, standard library first: before the first import there is.
-    return place
 
 
 def is_call_of(node: cst.CSTNode, *names: str) -> bool:
@@ -389,7 +276,7 @@ def positional(call: cst.Call) -> list[cst.BaseExpression] | None:
 
 
 def only_statement(node: cst.CSTNode, kind: type[cst.CSTNode]) -> cst.CSTNode | None:
-    """The one small statement of a line, if it is of this kind."""
+    """Find the one small statement of a line, if it is of this kind."""
     if isinstance(node, cst.SimpleStatementLine) and len(node.body) == 1:
         small = node.body[0]
         return small if isinstance(small, kind) else None

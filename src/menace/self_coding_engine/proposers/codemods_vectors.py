@@ -1,4 +1,4 @@
-"""Code for one row as code for whole columns: straight lines, ``if`` and ``return`` become ``where``.
+"""Code for one row as code for whole columns: ``if`` and ``return`` become ``where``.
 
 The row's code is run symbolically: every assignment becomes a column under a new name, an ``if``
 becomes a mask, and what its branches bind or return is chosen by ``np.where``. Branches are so
@@ -50,7 +50,7 @@ _MAPPED = {
     "np.log1p": "np.log1p",
     "np.abs": "np.abs",
 }
-_TEXT = frozenset("lower upper strip lstrip rstrip title startswith endswith".split())
+_TEXT = {"lower", "upper", "strip", "lstrip", "rstrip", "title", "startswith", "endswith"}
 
 
 class NotVectorisableError(Exception):
@@ -131,9 +131,7 @@ class RowCode:
         self.lines.append(f"{name} = {tidy(text)}")
         return name
 
-    def _choose(
-        self, node: ast.If, rest: Sequence[ast.stmt], names: dict[str, str]
-    ) -> str | None:
+    def _choose(self, node: ast.If, rest: Sequence[ast.stmt], names: dict[str, str]) -> str | None:
         test = self.keep(self.value(node.test, names), "mask")
         if _returns([*node.body, *node.orelse]):
             yes = self.run([*node.body, *rest], dict(names))
@@ -177,18 +175,8 @@ class RowCode:
             return column
         if isinstance(node, ast.Name) and node.id in names:
             return names[node.id]
-        if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
-            left, right = self.value(node.left, names), self.value(node.right, names)
-            return f"({left} {_BINARY[type(node.op)]} {right})"
-        if isinstance(node, ast.UnaryOp):
-            inner = self.value(node.operand, names)
-            return f"np.logical_not({inner})" if isinstance(node.op, ast.Not) else f"(-{inner})"
-        if isinstance(node, ast.BoolOp):
-            together = "np.logical_and" if isinstance(node.op, ast.And) else "np.logical_or"
-            return self._folded(together, node.values, names)
-        if isinstance(node, ast.IfExp):
-            test, yes, no = (self.value(n, names) for n in (node.test, node.body, node.orelse))
-            return f"np.where({test}, {yes}, {no})"
+        if isinstance(node, ast.BinOp | ast.UnaryOp | ast.BoolOp | ast.IfExp):
+            return self._operated(node, names)
         if isinstance(node, ast.Compare):
             return self._compared(node, names)
         if isinstance(node, ast.Subscript) and not self.depends(node.value, names):
@@ -198,8 +186,25 @@ class RowCode:
             return self._called(node, names)
         raise NotVectorisableError
 
+    def _operated(
+        self, node: ast.BinOp | ast.UnaryOp | ast.BoolOp | ast.IfExp, names: Mapping[str, str]
+    ) -> str:
+        if isinstance(node, ast.BinOp):
+            if type(node.op) not in _BINARY:
+                raise NotVectorisableError
+            left, right = self.value(node.left, names), self.value(node.right, names)
+            return f"({left} {_BINARY[type(node.op)]} {right})"
+        if isinstance(node, ast.UnaryOp):
+            inner = self.value(node.operand, names)
+            return f"np.logical_not({inner})" if isinstance(node.op, ast.Not) else f"(-{inner})"
+        if isinstance(node, ast.BoolOp):
+            together = "np.logical_and" if isinstance(node.op, ast.And) else "np.logical_or"
+            return self._folded(together, node.values, names)
+        test, yes, no = (self.value(n, names) for n in (node.test, node.body, node.orelse))
+        return f"np.where({test}, {yes}, {no})"
+
     def column(self, node: ast.expr) -> str | None:
-        """The column of ``row["c"]`` or ``row.c``, or the one there is."""
+        """Find the column of ``row["c"]`` or ``row.c``, or the one there is."""
         if self.whole:
             return self.frame if isinstance(node, ast.Name) and node.id == self.row else None
         if isinstance(node, ast.Subscript) and _is_name(node.value, self.row):
@@ -211,7 +216,7 @@ class RowCode:
         return None
 
     def series(self, text: str) -> str:
-        """A column as a Series; one taken from the frame is one."""
+        """Make a Series of a column; one taken from the frame is one."""
         if text == self.frame or (text.startswith(f"{self.frame}[") and text.count("[") == 1):
             return text
         return f"pd.Series({text}, index={self.frame}.index)"
@@ -290,7 +295,7 @@ class RowCode:
 
 
 def tidy(text: str) -> str:
-    """An expression without needless brackets, its texts in double quotes."""
+    """Write an expression without needless brackets, its texts in double quotes."""
     return re.sub(r"'([^'\"\\\\]*)'", r'"\1"', ast.unparse(ast.parse(text, mode="eval")))
 
 

@@ -7,7 +7,7 @@ by delta debugging before it is proposed.
 References
 ----------
 Langdon, Harman, Optimizing existing software with genetic programming, IEEE TEVC 19(1), 2015.
-Petke et al., Genetic improvement of software: a comprehensive survey, IEEE TEVC 22(3), 2018, sec. 4.
+Petke et al., Genetic improvement of software: a comprehensive survey, IEEE TEVC 22(3), 2018.
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ class _Search:
 
     def _parent(self, population: Sequence[tuple[list[Edit], Fitness]]) -> list[Edit]:
         places = self.rng.integers(len(population), size=self.settings.tournament)
-        return min((population[place] for place in places), key=_order)[0]
+        best = min((population[int(place)] for place in places), key=_order)
+        return best[0]
 
 
 def _order(scored: tuple[list[Edit], Fitness]) -> tuple[Fitness, int]:
@@ -196,7 +197,7 @@ class GeneticProposer:
         )
 
     def _goal(self, search: _Search, figure: TaskFigure | None) -> Fitness:
-        """The worst fitness that is worth a proposal."""
+        """Say the worst fitness that is worth a proposal."""
         if figure is None:
             return 0.0, 0.0
         present = search.fitness([])

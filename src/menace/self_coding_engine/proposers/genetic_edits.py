@@ -78,7 +78,9 @@ class EditableText:
         """Draw an edit within one function."""
         kind = KINDS[int(rng.integers(len(KINDS)))]
         place = int(rng.integers(self.size))
-        mates = [n for n in range(self.size) if self._scopes[n] == self._scopes[place] and n != place]
+        mates = [
+            n for n in range(self.size) if self._scopes[n] == self._scopes[place] and n != place
+        ]
         if kind == DELETE or not mates:
             return Edit(DELETE, place)
         return Edit(kind, place, mates[int(rng.integers(len(mates)))])
@@ -103,7 +105,7 @@ class EditableText:
         return self._tree.module.visit(_Rewritten(content)).code
 
     def describe(self, edits: Iterable[Edit]) -> str:
-        """The edits in words, by line."""
+        """Say the edits in words, by line."""
         said = []
         for edit in edits:
             line = self._tree.line(self._nodes[edit.place])
@@ -112,7 +114,9 @@ class EditableText:
                 continue
             other = self._tree.line(self._nodes[edit.other])
             words = {COPY: "copy line {1} after line {0}", MOVE: "move line {1} after line {0}"}
-            said.append(words.get(edit.kind, "put line {1} in place of line {0}").format(line, other))
+            said.append(
+                words.get(edit.kind, "put line {1} in place of line {0}").format(line, other)
+            )
         return ", ".join(said)
 
 

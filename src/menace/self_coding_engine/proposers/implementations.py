@@ -66,11 +66,11 @@ class Choice:
 
 
 def choices(source: str) -> list[Choice]:
-    """Marked lines of a text, in order; alternatives that the file does not define are left out.
+    r"""Find the marked lines of a text; alternatives that the file does not define are left out.
 
     Examples
     --------
-    >>> text = "def a(): ...\\ndef b(): ...\\nf = a  # one of: a, b\\n"
+    >>> text = "def a(): ...\ndef b(): ...\nf = a  # one of: a, b\n"
     >>> choices(text)
     [Choice(line=3, name='f', chosen='a', others=('b',))]
     """

@@ -123,15 +123,20 @@ def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
                 name = f"{ast.unparse(node.func)}({keyword.arg})"
                 yield from _literal(name, keyword.value)
         elif isinstance(node, ast.arguments):
-            named = [*node.posonlyargs, *node.args][-len(node.defaults) or None :]
-            pairs = [*zip(named, node.defaults, strict=False), *zip(node.kwonlyargs, node.kw_defaults, strict=True)]
-            for argument, default in pairs:
-                if default is not None:
-                    yield from _literal(argument.arg, default)
+            yield from _defaults(node)
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 if key is not None:
                     yield from _literal(ast.unparse(key), value)
+
+
+def _defaults(node: ast.arguments) -> Iterator[tuple[str, ast.expr]]:
+    positional = [*node.posonlyargs, *node.args]
+    named = positional[len(positional) - len(node.defaults) :]
+    pairs = zip([*named, *node.kwonlyargs], [*node.defaults, *node.kw_defaults], strict=True)
+    for argument, default in pairs:
+        if default is not None:
+            yield from _literal(argument.arg, default)
 
 
 def _literal(name: str, node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
