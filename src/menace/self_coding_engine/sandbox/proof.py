@@ -86,7 +86,7 @@ def _tried() -> str | SandboxError:
     try:
         _check_kernel()
         for program in bubblewrap.find_bubblewrap():
-            reason = _what_is_wrong(Sandbox(program))
+            reason = what_is_wrong(Sandbox(program))
             if reason is None:
                 return program
             reasons.append(f"{program}: {reason}")
@@ -104,7 +104,7 @@ def _check_kernel() -> None:
         )
 
 
-def _what_is_wrong(sandbox: Sandbox) -> str | None:
+def what_is_wrong(sandbox: Sandbox) -> str | None:
     """Let the probe try everything; ``None`` when all is refused that must be."""
     with (
         tempfile.TemporaryDirectory() as secret_folder,

@@ -250,9 +250,12 @@ def _run_of(report: Json) -> SandboxRun:
 
 def _guarded(words: list[str], python: str) -> list[str]:
     """Have the audit hook installed where Python's flags would keep it out."""
-    flags = next((n for n, word in enumerate(words[1:]) if word[0] != "-" or word in "-c-m"), None)
-    if words[0] != python or flags is None:
+    if words[0] != python:
         return words
-    isolated = any(set("IES") & set(word) for word in words[1 : flags + 1] if word[:2] != "-X")
-    guard = [bubblewrap.GUARDED] if isolated else []
-    return [*words[: flags + 1], *guard, *words[flags + 1 :]]
+    at, isolated = 1, False
+    while at < len(words) and words[at][:1] == "-" and words[at][1:2] not in ("c", "m", ""):
+        isolated = isolated or bool(set("IES") & set(words[at]) and words[at][1] not in "XW")
+        at += 2 if words[at] in ("-X", "-W") else 1
+    if not isolated or at >= len(words):
+        return words
+    return [*words[:at], bubblewrap.GUARDED, *words[at:]]

@@ -25,7 +25,14 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _WRITABLE = ("/tmp", "/dev/shm", "/dev/null", "/dev/full", "/dev/tty")  # noqa: S108
 
 # What common tools leave where they run; they go on when they cannot.
-_LEAVINGS = ("__pycache__", ".pytest_cache", ".hypothesis", ".mypy_cache", ".ruff_cache")
+_LEAVINGS = (
+    "/__pycache__",
+    "/.pytest_cache",
+    "/pytest-cache-files-",
+    "/.hypothesis",
+    "/.mypy_cache",
+    "/.ruff_cache",
+)
 
 _NOT_TO_READ = ("/etc/shadow", "/etc/sudoers", "/etc/ssh", "/var", "/dev/mem", "/dev/kmsg", "/boot")
 _PROCESS_SECRETS = frozenset({"environ", "mem", "maps", "fd", "root", "cwd", "auxv", "syscall"})
@@ -105,6 +112,7 @@ class _Handlers:
         self._hidden = tuple(settings.get("hidden", ()))
         self._python = settings["python"][0]
         self._getcwd, self._normalise = os.getcwd, os.path.normpath
+        self._readlink, self._is_folder = os.readlink, os.path.isdir
         self._process = os.getpid
         self._parent = os.getppid
 
@@ -114,9 +122,10 @@ class _Handlers:
             "open": self._open,
             "os.listdir": self._read,
             "os.scandir": self._read,
-            "os.rename": lambda source, target, *_: self._move(source, target),
-            "os.link": lambda source, target, *_: self._link(source, target),
-            "os.symlink": lambda source, target, *_: self._link(source, target),
+            "os.mkdir": self._make_folder,
+            "os.rename": self._move,
+            "os.link": self._link,
+            "os.symlink": lambda source, target, at: self._link(source, target, -1, at),
             "socket.__new__": self._socket,
             "socket.connect": lambda _socket, address: self._address("connects to", address),
             "socket.bind": lambda _socket, address: self._address("listens at", address),
@@ -131,9 +140,9 @@ class _Handlers:
             "os.system": lambda command: self._program(command, ()),
             "pty.spawn": lambda words: self._program(words[0], words),
         }
-        for event in ("os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.chmod", "os.chown"):
-            handlers[event] = lambda path, *_: self._write(path)
-        for event in ("os.utime", "os.setxattr", "os.removexattr", "os.chflags", "os.lockf"):
+        for event in ("os.remove", "os.rmdir", "os.chmod", "os.chown", "os.utime"):
+            handlers[event] = lambda path, *words: self._write(path, words[-1])
+        for event in ("os.truncate", "os.setxattr", "os.removexattr", "os.chflags"):
             handlers[event] = lambda path, *_: self._write(path)
         for event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
             handlers[event] = lambda host, *_: self._tell(f"network: looks up {host}")
@@ -143,13 +152,14 @@ class _Handlers:
         handlers["sqlite3.enable_load_extension"] = lambda *_: self._tell("program: a library")
         return handlers
 
-    def _place(self, path: Any) -> str | None:
-        """Make a path absolute, without looking at the disk; ``None`` for a descriptor."""
+    def _place(self, path: Any, at: Any = -1) -> str | None:
+        """Make a path absolute, without following links; ``None`` for a descriptor."""
         if path is None or isinstance(path, int):
             return None
         name = path.decode("utf-8", "replace") if isinstance(path, bytes) else str(path)
         if not name.startswith("/"):
-            name = f"{self._getcwd()}/{name}"
+            folder = self._readlink(f"/proc/self/fd/{int(at)}") if at >= 0 else self._getcwd()
+            name = f"{folder}/{name}"
         return self._normalise(name)
 
     def _is_private_folder(self, place: str) -> bool:
@@ -161,23 +171,28 @@ class _Handlers:
         else:
             self._read(path)
 
-    def _write(self, path: Any) -> None:
-        place = self._place(path)
+    def _write(self, path: Any, at: Any = -1) -> None:
+        place = self._place(path, at)
         if place is None or self._is_private_folder(place):
             return
-        if not any(name in place.split("/") for name in _LEAVINGS):
+        if not any(leaving in place for leaving in _LEAVINGS):
             self._tell(f"write: {place}")
 
-    def _move(self, source: Any, target: Any) -> None:
-        self._write(source)
-        self._write(target)
+    def _make_folder(self, path: Any, _mode: Any, at: Any) -> None:
+        place = self._place(path, at)
+        if place is not None and not self._is_folder(place):  # else it is only made sure of
+            self._write(place)
 
-    def _link(self, source: Any, target: Any) -> None:
-        self._read(source)
-        self._write(target)
+    def _move(self, source: Any, target: Any, source_at: Any, target_at: Any) -> None:
+        self._write(source, source_at)
+        self._write(target, target_at)
 
-    def _read(self, path: Any) -> None:
-        place = self._place(path)
+    def _link(self, source: Any, target: Any, source_at: Any, target_at: Any) -> None:
+        self._read(source, source_at)
+        self._write(target, target_at)
+
+    def _read(self, path: Any = None, at: Any = -1) -> None:
+        place = self._place(path, at)
         if place is None:
             return
         parts = place.split("/")
