@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _CHECKED = (
     "alembic",
+    "libcst",
     "lightgbm",
     "numpy",
     "optuna",
@@ -80,10 +81,22 @@ def _workspace() -> list[dict[str, Any]]:
     try:
         with Workspace.find() as workspace:
             findings = [_finding("workspace", True, workspace.folder)]
+            findings.append(_sandbox_finding(is_needed=bool(workspace.settings.coding)))
             findings += [_source_finding(workspace, bot) for bot in workspace.store.bots()]
             return findings
     except MenaceError as error:
-        return [_finding("workspace", False, error.message, error.remedy or "")]
+        wrong = _finding("workspace", False, error.message, error.remedy or "")
+        return [wrong, _sandbox_finding(is_needed=False)]
+
+
+def _sandbox_finding(*, is_needed: bool) -> dict[str, Any]:
+    """Try the sandbox out; that there is none is wrong only where patching is configured."""
+    from menace.self_coding_engine.sandbox import sandbox_state
+
+    state = sandbox_state()
+    if state.holds or is_needed:
+        return _finding("sandbox", state.holds, state.message, state.remedy)
+    return _finding("sandbox", True, f"none, and no bot's code is to be patched: {state.message}")
 
 
 def _source_finding(workspace: Workspace, bot: BotConfig) -> dict[str, Any]:
