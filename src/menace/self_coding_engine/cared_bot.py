@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from menace.interfaces import Clock, Store
     from menace.records import BotConfig
-    from menace.self_coding_engine.workbench import QualityJudge
+    from menace.self_coding_engine.proposers.feature_selection import FeatureJudge
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class CaredBot:
     rows
         Reads its newest labelled rows, oldest first; ``None`` where there are none.
     judge
-        Scores features on such rows.
+        Judges features on such rows, by forward validation.
     rankings
         Module → sum of its ROI deltas, best first.
     state_path
@@ -42,6 +42,6 @@ class CaredBot:
     store: Store
     clock: Clock
     rows: Callable[[], pd.DataFrame | None]
-    judge: QualityJudge | None
+    judge: FeatureJudge | None
     rankings: Callable[[], list[tuple[str, float]]]
     state_path: Path | None

@@ -40,6 +40,9 @@ STATE_KIND, STATE_VERSION = "coding", 1
 HAND_SECONDS = 60.0
 """CPU-seconds of an attempt that a person asks for, unless they say otherwise."""
 
+KEPT_SCORES = 100
+"""Mutation scores that are remembered, the newest: one per text of a file and of its tests."""
+
 NOBODY = "nobody"
 """Stands in the history for the bot of a repository that is patched without one."""
 
@@ -112,6 +115,7 @@ class SelfCodingEngine:
         self._cared: CaredBot | None = None
         self._memory = MemoryPatchHistory()
         self._archive: ProposerArchive | None = None
+        self._known_scores: dict[str, Any] = {}
 
     @property
     def folder(self) -> Path:
@@ -415,6 +419,7 @@ class SelfCodingEngine:
             cared=self._cared,
             history=self.history,
             archive=self._learned(),
+            known_scores=self._known_scores,
             proposers=self._proposers,
             seed=self.seed,
             told=told,
@@ -427,13 +432,15 @@ class SelfCodingEngine:
                 None if path is None else read_state(path, kind=STATE_KIND, version=STATE_VERSION)
             )
             made = ProposerArchive() if data is None else ProposerArchive.from_json(data["archive"])
+            self._known_scores = {} if data is None else dict(data["mutation_scores"])
             self._archive = made
         return self._archive
 
     def _save_archive(self) -> None:
         path = None if self._cared is None else self._cared.state_path
         if path is not None:
-            data = {"archive": self._learned().to_json()}
+            newest = dict(list(self._known_scores.items())[-KEPT_SCORES:])
+            data = {"archive": self._learned().to_json(), "mutation_scores": newest}
             write_state(path, kind=STATE_KIND, version=STATE_VERSION, data=data)
 
 

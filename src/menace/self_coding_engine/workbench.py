@@ -20,25 +20,17 @@ from menace.self_coding_engine.sandbox import SandboxLimits
 from menace.self_coding_engine.testing import TestServer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
-    from typing import Protocol
 
     import pandas as pd
 
     from menace.records import BotConfig
+    from menace.self_coding_engine.gates import QualityComparison
     from menace.self_coding_engine.proposal import TestReport
+    from menace.self_coding_engine.proposers.feature_selection import FeatureJudge, Folds
     from menace.self_coding_engine.sandbox import Sandbox, SandboxRun
     from menace.self_coding_engine.settings import CodingSettings
-
-    class QualityJudge(Protocol):
-        """Says how well the bot's model does with features: mean loss on later rows."""
-
-        def __call__(
-            self, rows: pd.DataFrame, bot: BotConfig, features: pd.DataFrame | None
-        ) -> float:
-            """Mean loss by forward validation, in units of the bot's metric."""
-            ...
-
 
 FEATURE_LIMITS = SandboxLimits(
     wall_seconds=120.0, cpu_seconds=60.0, memory_bytes=2 << 30, output_bytes=512 << 20
@@ -75,7 +67,7 @@ class SandboxWorkbench:
         seconds: float,
         rows: pd.DataFrame | None = None,
         bot: BotConfig | None = None,
-        judge: QualityJudge | None = None,
+        judge: FeatureJudge | None = None,
     ) -> None:
         self._sandbox = sandbox
         self._root = root
@@ -90,6 +82,8 @@ class SandboxWorkbench:
         self._server: TestServer | None = None
         self._scratch: Path | None = None
         self._row_files: Path | None = None
+        self._hidden_server: TestServer | None = None
+        self._prepared: Folds | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -105,8 +99,9 @@ class SandboxWorkbench:
     @property
     def cpu_seconds(self) -> float:
         """What was used so far."""
-        server = 0.0 if self._server is None else self._server.cpu_seconds
-        return time.thread_time() - self._began + self._sandbox_seconds + server
+        servers = [s for s in (self._server, self._hidden_server) if s is not None]
+        serving = sum(server.cpu_seconds for server in servers)
+        return time.thread_time() - self._began + self._sandbox_seconds + serving
 
     @property
     def test_server(self) -> TestServer | None:
@@ -134,11 +129,29 @@ class SandboxWorkbench:
         """CPU-seconds that are left of the turn."""
         return max(0.0, self.seconds_in_all() - self._turn_ends_at)
 
-    def run_tests(self, source: str, *, lines: bool = False) -> TestReport | None:
-        """Run the tests with this text in place of the target."""
+    def run_tests(
+        self,
+        source: str,
+        *,
+        lines: bool = False,
+        only: Sequence[str] | None = None,
+        stop_at_first: bool = False,
+    ) -> TestReport | None:
+        """Run the tests (of these names) with this text in place of the target."""
         if self.seconds_in_all() <= 0.0 or self.test_server is None:
             return None
-        return self.test_server.run(source, lines=lines)
+        return self.test_server.run(source, lines=lines, only=only, stop_at_first=stop_at_first)
+
+    def run_hidden_tests(self, source: str) -> TestReport | None:
+        """Run the tests that no proposer sees."""
+        tests = self._settings.hidden_tests
+        if tests is None or self._sandbox is None or self.seconds_in_all() <= 0.0:
+            return None
+        if self._hidden_server is None:
+            self._hidden_server = self._resources.enter_context(
+                TestServer(self._sandbox, folder=self._root, target=self._target, tests=tests)
+            )
+        return self._hidden_server.run(source)
 
     def measure(self, source: str) -> float | None:
         """Measure the user's figure with this text, lower is better.
@@ -186,7 +199,44 @@ class SandboxWorkbench:
         if self.seconds_in_all() <= 0.0:
             return None
         features = self.features(source)
-        return None if features is None else self._judge(self._rows, self._bot, features)
+        folds = self._folds()
+        return None if features is None or folds is None else folds.losses(features).mean
+
+    def compare_quality(self, before: str, after: str) -> QualityComparison | None:
+        """Compare the user's figure, or else the bot's loss on later rows, under two texts.
+
+        The loss is compared row by row where it shows small differences (the log loss of a
+        classifier), and must not be worse in the bot's own metric.
+
+        Returns
+        -------
+        QualityComparison or None
+            ``None`` where there is neither a measure nor a feature helper with rows.
+
+        Raises
+        ------
+        CodingError
+            If a text fails where the figure is measured.
+        """
+        from menace.self_coding_engine.gates import QualityComparison
+        from menace.self_coding_engine.loss_comparison import loss_comparison
+        from menace.self_coding_engine.measuring import compare_figures
+
+        if self._settings.measure is not None:
+            return QualityComparison.of_figures(compare_figures(self.measure, before, after))
+        folds, made = self._folds(), (self.features(before), self.features(after))
+        if folds is None or made[0] is None or made[1] is None:
+            return None
+        old, new = (folds.losses(columns) for columns in made)
+        return loss_comparison(old, new, folds)
+
+    def _folds(self) -> Folds | None:
+        """Prepare the bot's rows once for all texts."""
+        if self._prepared is None and None not in (self._judge, self._rows, self._bot):
+            judge, rows, bot = self._judge, self._rows, self._bot
+            if judge is not None and rows is not None and bot is not None:
+                self._prepared = judge.on(rows, bot)
+        return self._prepared
 
     def features(self, source: str) -> pd.DataFrame | None:
         """Make the features of the bot's rows with this text, in the sandbox.

@@ -11,14 +11,15 @@ from menace.errors import CodingError, SandboxError
 from menace.patches import Patch, PatchStatus
 from menace.self_coding_engine.attempt import Outcome, attempt, situation_of
 from menace.self_coding_engine.diffs import unified_diff
-from menace.self_coding_engine.judging import MUTATION_SCORE, Bench, make_judge
+from menace.self_coding_engine.judging import make_judge
 from menace.self_coding_engine.proposal import CodingTask
 from menace.self_coding_engine.proposers.registry import open_proposers
 from menace.self_coding_engine.sandbox import Sandbox
 from menace.self_coding_engine.workbench import SandboxWorkbench
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, MutableMapping, Sequence
+    from typing import Any
 
     import pandas as pd
 
@@ -52,6 +53,8 @@ class Workshop:
         Earlier patches.
     archive
         Says whom to ask first.
+    known_scores
+        Mutation scores of tests, from attempt to attempt.
     proposers
         In place of those that the settings name.
     seed
@@ -77,6 +80,7 @@ class Workshop:
         cared: CaredBot | None,
         history: PatchHistory,
         archive: ProposerArchive,
+        known_scores: MutableMapping[str, Any],
         proposers: Sequence[Proposer] | None,
         seed: int,
         told: Callable[[str], None],
@@ -86,6 +90,7 @@ class Workshop:
         self._cared = cared
         self._history = history
         self._archive = archive
+        self._known_scores = known_scores
         self._told = told
         self._seed = seed
         self._proposers = (
@@ -165,7 +170,12 @@ class Workshop:
                 turn = self._archive.order(self.situation, names, rng)
                 ordered = sorted(self._proposers, key=lambda proposer: turn.index(proposer.name))
                 judge = make_judge(
-                    Bench(self._sandbox, workbench, root, self._settings, cared), told=self._told
+                    self._sandbox,
+                    workbench,
+                    self._settings,
+                    source=source,
+                    known_scores=self._known_scores,
+                    told=self._told,
                 )
                 outcome = attempt(task, ordered, workbench, judge, told=self._told)
                 outcome.total_seconds = workbench.cpu_seconds
@@ -205,7 +215,7 @@ class Workshop:
         if self._settings.approval == "person":
             return "every patch of this code wants a person's yes"
         for report in judged.gates:
-            if report.name == MUTATION_SCORE and report.figures.get("weak"):
+            if report.figures.get("weak"):
                 return report.reason
         return None
 

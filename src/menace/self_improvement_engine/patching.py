@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from menace.accounting.module_roi_log import ModuleRoiLog, module_log_path
 from menace.self_coding_engine import CaredBot
 from menace.self_improvement_engine.lease import check_held, lease, process_identity
-from menace.self_improvement_policy.recipes import RECENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +18,14 @@ if TYPE_CHECKING:
     from menace.records import BotConfig
 
 
+JUDGED_WINDOWS = 6
+"""So many of the bot's windows of newest rows are read to judge features on."""
+
+
 def cared_bot(services: Services, bot: BotConfig) -> CaredBot:
     """Put together what a :class:`~menace.self_coding_engine.SelfCodingEngine` is bound to."""
+    from menace.model_automation_pipeline.forward_validation import ForwardValidation
+
     folder = services.state_folder
     log_path = None if folder is None else module_log_path(folder, bot.name)
     return CaredBot(
@@ -28,7 +33,7 @@ def cared_bot(services: Services, bot: BotConfig) -> CaredBot:
         store=services.store,
         clock=services.clock,
         rows=lambda: _newest_rows(services, bot.name),
-        judge=_validated_loss,
+        judge=ForwardValidation(seed=bot.seed),
         rankings=lambda: ModuleRoiLog(log_path).rankings(),
         state_path=None if folder is None else folder / f"{bot.name}.coding.json",
     )
@@ -55,14 +60,8 @@ def held_bot(services: Services, bot: str) -> Iterator[None]:
         yield
 
 
-def _newest_rows(services: Services, bot: str) -> pd.DataFrame | None:
-    from menace.model_automation_pipeline.window_reading import read_rows
+def _newest_rows(services: Services, name: str) -> pd.DataFrame | None:
+    from menace.model_automation_pipeline.window_reading import read_newest
 
-    read = read_rows(services, services.store.bot(bot), services.store.snapshot(bot), RECENT)
-    return None if read is None else read.window
-
-
-def _validated_loss(rows: pd.DataFrame, bot: BotConfig, features: pd.DataFrame | None) -> float:
-    from menace.model_automation_pipeline.forward_validation import ForwardValidation
-
-    return ForwardValidation().validate(rows, bot, features)
+    bot, snapshot = services.store.bot(name), services.store.snapshot(name)
+    return read_newest(services, bot, snapshot, JUDGED_WINDOWS * bot.window_rows)
