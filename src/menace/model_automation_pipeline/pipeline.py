@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from menace.errors import UnknownBotError
 from menace.model_automation_pipeline import predictor_cache
@@ -65,6 +66,12 @@ class ModelAutomationPipeline(WindowPipeline):
     def helpers(self) -> HelperCode | None:
         """Where the bot's feature helper lies; ``None``: its rows are not extended."""
         return self._helpers
+
+    def helped_by(self, helpers: HelperCode) -> Self:
+        """Return a pipeline that extends rows by the columns of a feature helper."""
+        helped = copy.copy(self)
+        helped._helpers, helped._recent = helpers, RecentRows()
+        return helped
 
     def score(
         self,

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from menace.errors import CodingError, MenaceError, PatchStateError
+from menace.helper_code import HelperCode
 from menace.patches import PatchResult, PatchStatus
 from menace.records import CycleState
 from menace.self_coding_engine import waiting
+from menace.self_coding_engine.coding_memory import CodingMemory
 from menace.self_coding_engine.memory_history import MemoryPatchHistory
 from menace.self_coding_engine.own_code import check_own_code
-from menace.self_coding_engine.proposer_archive import ProposerArchive
 from menace.self_coding_engine.results import module_of, result_of, shown, why_none
 from menace.self_coding_engine.rollout import Rollout, proves
 from menace.self_coding_engine.settings import CodingSettings, check_settings
-from menace.state_file import read_state, write_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,17 +31,14 @@ if TYPE_CHECKING:
     from menace.self_coding_engine.attempt import Outcome
     from menace.self_coding_engine.cared_bot import CaredBot
     from menace.self_coding_engine.proposal import Proposer
+    from menace.self_coding_engine.proposer_archive import ProposerArchive
     from menace.self_coding_engine.repository import Repository
     from menace.self_coding_engine.workshop import Workshop
 
 logger = logging.getLogger(__name__)
 
-STATE_KIND, STATE_VERSION = "coding", 1
 HAND_SECONDS = 60.0
 """CPU-seconds of an attempt that a person asks for, unless they say otherwise."""
-
-KEPT_SCORES = 100
-"""Mutation scores that are remembered, the newest: one per text of a file and of its tests."""
 
 NOBODY = "nobody"
 """Stands in the history for the bot of a repository that is patched without one."""
@@ -113,9 +110,8 @@ class SelfCodingEngine:
         self.seed = seed
         self._proposers = proposers
         self._cared: CaredBot | None = None
-        self._memory = MemoryPatchHistory()
-        self._archive: ProposerArchive | None = None
-        self._known_scores: dict[str, Any] = {}
+        self._own_history = MemoryPatchHistory()
+        self._memory: CodingMemory | None = None
 
     @property
     def folder(self) -> Path:
@@ -123,15 +119,21 @@ class SelfCodingEngine:
         return Path(self.settings.repository).expanduser().absolute()
 
     @property
+    def helper_code(self) -> HelperCode | None:
+        """Where the bot's feature helper lies; ``None`` where the settings name none."""
+        if self.settings.features is None:
+            return None
+        return HelperCode.parse(self.folder, self.settings.features)
+
+    @property
     def history(self) -> PatchHistory:
         """Where patches are remembered: the bot's store, or this engine's memory."""
-        return self._memory if self._cared is None else self._cared.store
+        return self._own_history if self._cared is None else self._cared.store
 
     def bound_to(self, cared: CaredBot) -> Self:
         """Return an engine for the same code that works for this bot."""
         bound = copy.copy(self)
-        bound._cared = cared
-        bound._archive = None
+        bound._cared, bound._memory = cared, None
         return bound
 
     def patch(self, bot_name: str, *, energy: int, cycle_id: int | None = None) -> Json:
@@ -249,8 +251,10 @@ class SelfCodingEngine:
             except CodingError as error:
                 logger.warning("bot %s: patch %s stays: %s", bot_name, patch.patch_id, error)
                 continue
-            self._learned().lost(str(patch.parameters.get("situation", "")), patch.proposer)
-            self._save_archive()
+            self._remembered().archive.lost(
+                str(patch.parameters.get("situation", "")), patch.proposer
+            )
+            self._remembered().save()
 
     def revert(self, patch_id: int, *, merge: bool = False) -> PatchResult:
         """Take a patch out of the code again.
@@ -280,7 +284,7 @@ class SelfCodingEngine:
 
     def proposers(self) -> ProposerArchive:
         """Give what was learned about who wins where."""
-        return self._learned()
+        return self._remembered().archive
 
     def _patch_in_cycle(
         self, bot_name: str, budget: float, cycle_id: int | None
@@ -302,8 +306,8 @@ class SelfCodingEngine:
             patch, source = granted
             patch = dataclasses.replace(patch, cycle_id=cycle_id)
             return self._brought(rollout, patch, source), 0.0
-        if self._learned().rests():
-            self._save_archive()
+        if self._remembered().archive.rests():
+            self._remembered().save()
             why = "earlier attempts found nothing: it rests for some cycles"
             return PatchResult(None, "none", reverted=True, message=why), 0.0
         if budget < self.settings.least_seconds:
@@ -320,19 +324,21 @@ class SelfCodingEngine:
             result = self._concluded(rollout, workshop, outcome, cycle_id=cycle_id)
             if outcome.winner is not None or budget - used < self.settings.least_seconds:
                 break
-        self._learned().attempted(found=result.status not in {"none", PatchStatus.REJECTED})
-        self._save_archive()
+        self._remembered().archive.attempted(
+            found=result.status not in {"none", PatchStatus.REJECTED}
+        )
+        self._remembered().save()
         return result, used
 
     def _concluded(
         self, rollout: Rollout, workshop: Workshop, outcome: Outcome, *, cycle_id: int | None
     ) -> PatchResult:
         """Put an attempt on record, and its winner into the code."""
-        archive, situation = self._learned(), workshop.situation
+        memory, situation = self._remembered(), workshop.situation
         for proposer, seconds in outcome.asked.items():
             won = outcome.winner is not None and outcome.winner.proposal.proposer == proposer
-            archive.add(situation, proposer, won=won, cpu_seconds=seconds)
-        self._save_archive()
+            memory.archive.add(situation, proposer, won=won, cpu_seconds=seconds)
+        self._remembered().save()
         rejects = [
             self.history.add_patch(workshop.record(judged, PatchStatus.REJECTED, cycle_id=cycle_id))
             for judged in outcome.rejects
@@ -418,30 +424,16 @@ class SelfCodingEngine:
             self.settings,
             cared=self._cared,
             history=self.history,
-            archive=self._learned(),
-            known_scores=self._known_scores,
+            memory=self._remembered(),
             proposers=self._proposers,
             seed=self.seed,
             told=told,
         )
 
-    def _learned(self) -> ProposerArchive:
-        if self._archive is None:
-            path = None if self._cared is None else self._cared.state_path
-            data = (
-                None if path is None else read_state(path, kind=STATE_KIND, version=STATE_VERSION)
-            )
-            made = ProposerArchive() if data is None else ProposerArchive.from_json(data["archive"])
-            self._known_scores = {} if data is None else dict(data["mutation_scores"])
-            self._archive = made
-        return self._archive
-
-    def _save_archive(self) -> None:
-        path = None if self._cared is None else self._cared.state_path
-        if path is not None:
-            newest = dict(list(self._known_scores.items())[-KEPT_SCORES:])
-            data = {"archive": self._learned().to_json(), "mutation_scores": newest}
-            write_state(path, kind=STATE_KIND, version=STATE_VERSION, data=data)
+    def _remembered(self) -> CodingMemory:
+        if self._memory is None:
+            self._memory = CodingMemory.load(self._cared.state_path if self._cared else None)
+        return self._memory
 
 
 class _WallClock:

@@ -18,16 +18,15 @@ from menace.self_coding_engine.sandbox import Sandbox
 from menace.self_coding_engine.workbench import SandboxWorkbench
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
     from menace.interfaces import PatchHistory
     from menace.self_coding_engine.attempt import Judged
     from menace.self_coding_engine.cared_bot import CaredBot
+    from menace.self_coding_engine.coding_memory import CodingMemory
     from menace.self_coding_engine.proposal import Proposer
-    from menace.self_coding_engine.proposer_archive import ProposerArchive
     from menace.self_coding_engine.repository import Repository
     from menace.self_coding_engine.settings import CodingSettings
 
@@ -51,10 +50,8 @@ class Workshop:
         The bot, if the code is one's.
     history
         Earlier patches.
-    archive
-        Says whom to ask first.
-    known_scores
-        Mutation scores of tests, from attempt to attempt.
+    memory
+        Says whom to ask first, and how good tests were.
     proposers
         In place of those that the settings name.
     seed
@@ -79,8 +76,7 @@ class Workshop:
         *,
         cared: CaredBot | None,
         history: PatchHistory,
-        archive: ProposerArchive,
-        known_scores: MutableMapping[str, Any],
+        memory: CodingMemory,
         proposers: Sequence[Proposer] | None,
         seed: int,
         told: Callable[[str], None],
@@ -89,8 +85,7 @@ class Workshop:
         self._settings = settings
         self._cared = cared
         self._history = history
-        self._archive = archive
-        self._known_scores = known_scores
+        self._memory = memory
         self._told = told
         self._seed = seed
         self._proposers = (
@@ -167,14 +162,14 @@ class Workshop:
                 # One stream per attempt, so that who is asked first repeats with the history.
                 rng = np.random.default_rng([self._seed, len(earlier)])
                 names = [proposer.name for proposer in self._proposers]
-                turn = self._archive.order(self.situation, names, rng)
+                turn = self._memory.archive.order(self.situation, names, rng)
                 ordered = sorted(self._proposers, key=lambda proposer: turn.index(proposer.name))
                 judge = make_judge(
                     self._sandbox,
                     workbench,
                     self._settings,
                     source=source,
-                    known_scores=self._known_scores,
+                    known_scores=self._memory.mutation_scores,
                     told=self._told,
                 )
                 outcome = attempt(task, ordered, workbench, judge, told=self._told)

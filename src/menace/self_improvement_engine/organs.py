@@ -96,6 +96,12 @@ class Organs:
         from menace.self_coding_engine import SelfCodingEngine
 
         pipeline = engine.pipeline or services.pipeline_of(bot) or ModelAutomationPipeline(services)
+        patcher = engine.self_coding_engine
+        if isinstance(patcher, SelfCodingEngine):
+            patcher = patcher.bound_to(cared_bot(services, bot))
+            helpers = patcher.helper_code
+            if isinstance(pipeline, ModelAutomationPipeline) and helpers and not pipeline.helpers:
+                pipeline = pipeline.helped_by(helpers)
         if isinstance(pipeline, WindowPipeline):
             pipeline = pipeline.bound_to(services)
         folder = services.state_folder
@@ -103,9 +109,6 @@ class Organs:
         if state_path is None and folder is not None:
             state_path = folder / f"{bot.name}.engine.json"
         module_log = ModuleRoiLog(None if folder is None else module_log_path(folder, bot.name))
-        patcher = engine.self_coding_engine
-        if isinstance(patcher, SelfCodingEngine):
-            patcher = patcher.bound_to(cared_bot(services, bot))
         return cls(
             services=services,
             bot=bot,
