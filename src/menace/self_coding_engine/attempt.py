@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from menace.errors import CodingError
+from menace.errors import MenaceError
 from menace.patches import Claim
 from menace.self_coding_engine.proposal import Workbench
 
@@ -133,7 +133,7 @@ def attempt(
                     outcome.winner = judged
                 else:
                     outcome.rejects.append(judged)
-        except CodingError as error:
+        except MenaceError as error:
             # One proposer that cannot work (no endpoint, a test run that died) stops no other.
             logger.warning("%s: %s: %s", task.target, proposer.name, error)
             outcome.failures[proposer.name] = str(error)

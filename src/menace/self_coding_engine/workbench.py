@@ -104,6 +104,11 @@ class SandboxWorkbench:
         return time.thread_time() - self._began + self._sandbox_seconds + serving
 
     @property
+    def judge(self) -> FeatureJudge | None:
+        """What judges features on the bot's rows, for proposers that look at many."""
+        return self._judge
+
+    @property
     def test_server(self) -> TestServer | None:
         """The server that runs the tests; ``None`` without a sandbox."""
         if self._server is None and self._sandbox is not None:
