@@ -81,11 +81,11 @@ def _moving_load(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
 
 
 def _word_counts(rng: np.random.Generator) -> list[tuple[str, tuple[Any, ...]]]:
-    """Make: a week's 400 tickets."""
+    """Make: a day's 100 tickets."""
     vocabulary = [f"word{number}" for number in range(1500)] + ["the", "is", "not", "printer"]
     tickets = [
         " ".join(vocabulary[place] for place in (len(vocabulary) * rng.random(25) ** 2).astype(int))
-        for _ in range(400)
+        for _ in range(100)
     ]
     return [("top_words", (tickets,))]
 

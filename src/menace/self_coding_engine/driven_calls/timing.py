@@ -38,10 +38,14 @@ if TYPE_CHECKING:
 
     from menace.records import Json
 
+    _Input = tuple[str, list[Any], dict[str, Any]]
     _Call = tuple[Callable[..., Any], list[Any], dict[str, Any]]
 
 WARM_SECONDS = 0.02
 """A child runs calls beforehand, for late imports and the like, until so much is used."""
+
+SETTLED_SECONDS, SETTLED_NS = 0.0005, 300_000
+"""So long after a pass its process is looked at again, and may have used so much more."""
 
 
 class TimingServer:
@@ -57,6 +61,7 @@ class TimingServer:
         """Answer one question: ``open``, ``text`` or ``time``."""
         if question["ask"] == "open":
             self.folder, self.target = Path(question["folder"]), question["target"]
+            self._preload(question["source"])
             return {"calls": self._open(question["calls"])}
         if question["ask"] == "text":
             self.texts[question["name"]] = question["source"]
@@ -65,17 +70,18 @@ class TimingServer:
         return self._time(
             self.texts[question["name"]],
             copies=question["copies"],
+            warm=question["warm"],
             chosen=question["chosen"],
             seconds=question["seconds"],
         )
 
     def _open(self, calls: Sequence[Json]) -> int:
-        self.calls = []
-        for call in calls:
-            with contextlib.suppress(UnencodableError):
-                self.calls.append(
-                    (call["function"], decode(call["args"]), dict(decode(call["kwargs"])))
-                )
+        _decoded(calls)
+        gc.collect()
+        # What is frozen here is not gone through again by a child that collects. The inputs are,
+        # on purpose: so the pages that they share with the parent are split before the clock runs.
+        gc.freeze()
+        self.calls = _decoded(calls)
         return len(self.calls)
 
     def _preload(self, source: str) -> None:
@@ -95,13 +101,15 @@ class TimingServer:
             return False
         return importlib.util.find_spec(top) is not None
 
-    def _time(self, source: str, *, copies: int, chosen: Sequence[int], seconds: float) -> Json:
+    def _time(
+        self, source: str, *, copies: int, warm: bool, chosen: Sequence[int], seconds: float
+    ) -> Json:
         go, ready = os.pipe(), os.pipe()
         child = os.fork()
         if child == 0:
             os.close(go[1])
             os.close(ready[0])
-            self._run_child(source, copies, chosen, go[0], ready[1])
+            self._run_child(source, copies, warm, chosen, (go[0], ready[1]))
         os.close(go[0])
         os.close(ready[1])
         clock = (~child << 3) | 2
@@ -115,16 +123,18 @@ class TimingServer:
             os.waitpid(child, 0)
 
     def _run_child(
-        self, source: str, copies: int, chosen: Sequence[int], go: int, ready: int
+        self, source: str, copies: int, warm: bool, chosen: Sequence[int], pipes: tuple[int, int]
     ) -> None:
-        code = 1
+        code, (go, ready) = 1, pipes
         try:
             _keep_only(go, ready)
             calls = [self.calls[place] for place in chosen]
             find_imports_in(self.folder, self.target)
             lay_over(str(self.folder / self.target), source)
-            passes = [self._bound(calls) for _ in range(copies)]
-            _warm(self._bound(calls))
+            if warm:
+                _warm(self._bound(calls))
+            passes = [self._bound(calls) for _ in range(copies - 1)]
+            passes = [_copied(bound) for bound in passes] + [self._bound(calls)]
             gc.collect()
             gc.freeze()
             os.write(ready, b"r")
@@ -135,13 +145,26 @@ class TimingServer:
         finally:
             os._exit(code)
 
-    def _bound(self, calls: Iterable[tuple[str, list[Any], dict[str, Any]]]) -> list[_Call]:
-        """Make a fresh copy of the module and of the inputs."""
+    def _bound(self, calls: Iterable[_Input]) -> list[_Call]:
+        """Make a fresh copy of the module."""
         module = load_afresh(self.folder, self.target)
-        return [
-            (getattr(module, name), copy.deepcopy(args), copy.deepcopy(kwargs))
-            for name, args, kwargs in calls
-        ]
+        return [(getattr(module, name), args, kwargs) for name, args, kwargs in calls]
+
+
+def _decoded(calls: Iterable[Json]) -> list[_Input]:
+    found = []
+    for call in calls:
+        with contextlib.suppress(UnencodableError):
+            args, kwargs = decode(call["args"]), dict(decode(call["kwargs"]))
+            found.append((str(call["function"]), args, kwargs))
+    return found
+
+
+def _copied(calls: Iterable[_Call]) -> list[_Call]:
+    """Give the same calls with inputs of their own."""
+    return [
+        (function, copy.deepcopy(args), copy.deepcopy(kwargs)) for function, args, kwargs in calls
+    ]
 
 
 def _imported(tree: ast.Module) -> Iterable[str]:
@@ -163,9 +186,10 @@ def _keep_only(*kept: int) -> None:
 
 
 def _warm(calls: Sequence[_Call]) -> None:
+    """Run calls, each on its own copy of the inputs, until a little time is used."""
     limit = time.process_time() + WARM_SECONDS
     for call in calls:
-        _pass([[call]])
+        _pass([_copied([call])])
         if time.process_time() > limit:
             return
 
@@ -188,8 +212,11 @@ def _watch(clock: int, go: int, ready: int, until: float) -> Json:
     os.write(go, b"g")
     if not _waited(ready, until):
         return {"error": "a call did not return in time, or ended its process"}
-    end = time.clock_gettime_ns(clock)
-    return {"cpu_ns": end - start, "clock_ns": time.monotonic_ns() - start_clock}
+    end, end_clock = time.clock_gettime_ns(clock), time.monotonic_ns()
+    time.sleep(SETTLED_SECONDS)
+    if time.clock_gettime_ns(clock) - end > SETTLED_NS:
+        return {"error": "a call went on working after it had said that it was done"}
+    return {"cpu_ns": end - start, "clock_ns": end_clock - start_clock}
 
 
 def _waited(ready: int, until: float) -> bool:

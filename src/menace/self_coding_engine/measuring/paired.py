@@ -171,7 +171,8 @@ class Verdict:
     better
         The new text is.
     hopeless
-        More blocks would not make it so.
+        More blocks are not expected to make it so: the interval of all blocks, the same estimate
+        with a width that shrinks by the square root of their number, would reach the least gain.
     """
 
     after: Estimate
@@ -179,6 +180,13 @@ class Verdict:
     floor: float
     better: bool
     hopeless: bool
+
+
+def _expected_high(new: Estimate, blocks: int, settings: PairedSettings) -> float:
+    width = new.high - new.centre
+    if not math.isfinite(width):
+        return -math.inf if new.centre < 0 else math.inf
+    return new.centre + width * math.sqrt(blocks / settings.looks[-1])
 
 
 def judge(
@@ -207,5 +215,5 @@ def judge(
         again=noise,
         floor=floor,
         better=new.high < -floor,
-        hopeless=new.low > -gain or new.centre >= 0,
+        hopeless=new.low > -gain or _expected_high(new, len(after), settings) > -gain,
     )

@@ -49,6 +49,8 @@ class TimingSettings:
     mirror_seconds
         Up to this length a block runs its texts in an order and then in the reverse order, so
         that a drift of the machine cancels within the block.
+    warm_seconds
+        Up to this length some calls are run beforehand, untimed; a longer pass warms itself.
     call_seconds
         A pass that takes longer on the wall clock is given up.
     hopeless_ratio
@@ -60,6 +62,7 @@ class TimingSettings:
     longest_seconds: float = 0.25
     most_copies: int = 64
     mirror_seconds: float = 0.03
+    warm_seconds: float = 0.01
     call_seconds: float = 60.0
     hopeless_ratio: float = 2.0
 
@@ -102,6 +105,7 @@ class SpeedBench:
         self._limits = limits
         self._closing = ExitStack()
         self._session: SandboxSession | None = None
+        self._able = 0
 
     def __enter__(self) -> Self:
         self._session = self._closing.enter_context(
@@ -113,14 +117,17 @@ class SpeedBench:
                 bind=(PACKAGE,),
             )
         )
-        self._ask(
+        source = (self._folder / self._target).read_text(encoding="utf-8")
+        opened = self._ask(
             {
                 "ask": "open",
                 "folder": str(self._folder),
                 "target": self._target,
+                "source": source,
                 "calls": [call.to_json() for call in self._calls],
             }
         )
+        self._able = int(opened["calls"])
         return self
 
     def __exit__(
@@ -159,7 +166,7 @@ class SpeedBench:
         start = self.cpu_seconds
         for name, text in ((BEFORE, before), (AGAIN, before), (AFTER, after)):
             self._ask({"ask": "text", "name": name, "source": text})
-        run = _Run(self, self._timing, len(self._calls), seed)
+        run = _Run(self, self._timing, self._able, seed)
         trouble = run.prepare()
         if trouble:
             return _undecided(trouble, run, self.cpu_seconds - start)
@@ -177,13 +184,16 @@ class SpeedBench:
                     break
         return _decided(run, self._settings, self.cpu_seconds - start)
 
-    def time_once(self, name: str, *, copies: int, chosen: Sequence[int]) -> Json:
+    def time_once(
+        self, name: str, *, copies: int, chosen: Sequence[int], warm: bool = True
+    ) -> Json:
         """One pass of a text: ``cpu_ns`` and ``clock_ns``, or ``error``."""
         return self._ask(
             {
                 "ask": "time",
                 "name": name,
                 "copies": copies,
+                "warm": warm,
                 "chosen": list(chosen),
                 "seconds": self._timing.call_seconds,
             }
@@ -200,7 +210,7 @@ class _Run:
         self._rng = np.random.default_rng(seed)
         self._chosen = list(range(calls))
         self._copies = 1
-        self._mirror = True
+        self._mirror = self._warm = True
         self.after: list[float] = []
         self.again: list[float] = []
         self.clock: list[float] = []
@@ -226,7 +236,9 @@ class _Run:
         self._copies = max(
             1, min(self._timing.most_copies, round(self._timing.pass_seconds / seconds))
         )
-        self._mirror = seconds * self._copies <= self._timing.mirror_seconds
+        length = seconds * self._copies
+        self._mirror = length <= self._timing.mirror_seconds
+        self._warm = length <= self._timing.warm_seconds
         return self._look_at_new(seconds)
 
     def _look_at_new(self, before: float) -> str:
@@ -246,7 +258,9 @@ class _Run:
         logs: dict[str, list[float]] = {BEFORE: [], AGAIN: [], AFTER: []}
         clocks: dict[str, list[float]] = {BEFORE: [], AGAIN: [], AFTER: []}
         for name in order + order[::-1] if self._mirror else order:
-            answer = self._bench.time_once(name, copies=self._copies, chosen=self._chosen)
+            answer = self._bench.time_once(
+                name, copies=self._copies, chosen=self._chosen, warm=self._warm
+            )
             if "error" in answer:
                 return f"a text could not be timed: {answer['error']}"
             logs[name].append(math.log(max(1, answer["cpu_ns"])))
