@@ -1,4 +1,4 @@
-"""Small conditions and values made of what is in reach: the parts that inserted code is built of."""
+"""Small conditions and values made of what is in reach: what inserted code is built of."""
 
 from __future__ import annotations
 
@@ -30,6 +30,22 @@ DEFAULTS = {
     "None": ("None", "0", "[]", "''", "-1", "False", "True"),
 }
 """Kind → what a function of that kind returns where there is nothing to return."""
+
+
+NUMBER_TESTS = (
+    ("== 0", 0.0),
+    ("< 0", 0.2),
+    ("<= 0", 0.2),
+    ("> 0", 0.3),
+    ("== 1", 0.3),
+    ("< 2", 0.4),
+    ("<= 1", 0.4),
+    (">= 0", 0.5),
+    ("> 1", 0.5),
+    ("!= 0", 0.5),
+    ("% 2 == 0", 0.7),
+    ("% 2 == 1", 0.7),
+)
 
 
 class Atoms:
@@ -72,42 +88,30 @@ class Atoms:
         for name in names[:MOST_NAMES]:
             kind = self._kinds.of_name(function, name)
             if kind in SIZED:
-                yield f"not {name}", 0.0
-                yield name, 0.3
-                for size in ("== 1", "< 2", "== 2", "> 1"):
-                    yield f"len({name}) {size}", 0.6
-                if kind == "str":
-                    yield from ((f"{name}.{m}()", 0.8) for m in ("isalpha", "isdigit", "isupper"))
+                yield from _sizes(name, kind)
             elif kind in NUMERIC:
-                for test, cost in (
-                    ("== 0", 0.0),
-                    ("< 0", 0.2),
-                    ("<= 0", 0.2),
-                    ("> 0", 0.3),
-                    ("== 1", 0.3),
-                    ("< 2", 0.4),
-                    ("<= 1", 0.4),
-                    (">= 0", 0.5),
-                    ("> 1", 0.5),
-                    ("!= 0", 0.5),
-                    ("% 2 == 0", 0.7),
-                    ("% 2 == 1", 0.7),
-                ):
-                    yield f"{name} {test}", cost
-                for number in sorted(self._words.told_numbers - {"0", "1"})[:4]:
-                    for sign in ("==", "<", ">", "<=", ">=", "!="):
-                        yield f"{name} {sign} {number}", 0.8
+                yield from self._signs(name)
             elif kind == "bool":
                 yield name, 0.0
                 yield f"not {name}", 0.0
             else:
-                yield f"{name} is None", 0.4
-                yield f"{name} is not None", 0.4
-                yield f"not {name}", 0.5
-                yield name, 0.6
-                for attribute in self._words.attributes[:4]:
-                    yield f"{name}.{attribute} is None", 0.8
-                    yield f"not {name}.{attribute}", 0.8
+                yield from self._absences(name)
+
+    def _signs(self, name: str) -> Iterator[tuple[str, float]]:
+        for test, cost in NUMBER_TESTS:
+            yield f"{name} {test}", cost
+        for number in sorted(self._words.told_numbers - {"0", "1"})[:4]:
+            for sign in ("==", "<", ">", "<=", ">=", "!="):
+                yield f"{name} {sign} {number}", 0.8
+
+    def _absences(self, name: str) -> Iterator[tuple[str, float]]:
+        yield f"{name} is None", 0.4
+        yield f"{name} is not None", 0.4
+        yield f"not {name}", 0.5
+        yield name, 0.6
+        for attribute in self._words.attributes[:4]:
+            yield f"{name}.{attribute} is None", 0.8
+            yield f"not {name}.{attribute}", 0.8
 
     def _pairs(self, function: str, names: Sequence[str]) -> Iterator[tuple[str, float]]:
         kinds = {name: self._kinds.of_name(function, name) for name in names[:MOST_NAMES]}
@@ -127,34 +131,43 @@ class Atoms:
 
     def results(self, function: str, names: Sequence[str]) -> Iterator[tuple[str, float, bool]]:
         """Yield what a function may return: its text, extra cost, and whether a test shows it."""
+        told = sorted(self._words.told_strings | self._words.told_numbers)
+        mined = [self._code.source(site) for site in self._returned(function)]
+        seen: set[str] = set()
+        for text, cost, shown in (
+            *((text, cost, False) for text, cost in self._natural(function, names)),
+            *((text, 0.4, False) for text in mined),
+            *((text, 0.6, False) for text in told),
+            *((text, 2.5, True) for text in self._words.shown),
+        ):
+            if text not in seen:
+                seen.add(text)
+                yield text, cost, shown
+
+    def _natural(self, function: str, names: Sequence[str]) -> Iterator[tuple[str, float]]:
+        """Yield values of the type that the function returns."""
         kind = self._kinds.of_name(function, "return")
-        given = DEFAULTS.get(kind, DEFAULTS["None"])
-        seen = set(given)
-        for index, text in enumerate(given):
-            yield text, 0.1 * index, False
+        for index, text in enumerate(DEFAULTS.get(kind, DEFAULTS["None"])):
+            yield text, 0.1 * index
         for name in names[:MOST_NAMES]:
             own = self._kinds.of_name(function, name)
             if own in {kind, "?"} or kind in {"None", "?"}:
-                seen.add(name)
-                yield name, 0.3, False
+                yield name, 0.3
             if kind == "list" and own not in {"list", "None"}:
-                yield f"[{name}]", 0.6, False
+                yield f"[{name}]", 0.6
             if own in SIZED and kind in NUMERIC:
-                yield f"len({name})", 0.6, False
-        for site in self._returned(function):
-            text = self._code.source(site)
-            if text not in seen:
-                seen.add(text)
-                yield text, 0.4, False
-        for text in sorted(self._words.told_strings | self._words.told_numbers):
-            if text not in seen:
-                seen.add(text)
-                yield text, 0.6, False
-        for text in self._words.shown:
-            if text not in seen:
-                yield text, 2.5, True
+                yield f"len({name})", 0.6
 
     def _returned(self, function: str) -> Iterator[Site]:
         for site in self._code.sites:
             if site.function == function and isinstance(site.node, cst.Return):
                 yield from (child for child in site.children if child.node is site.node.value)
+
+
+def _sizes(name: str, kind: str) -> Iterator[tuple[str, float]]:
+    yield f"not {name}", 0.0
+    yield name, 0.3
+    for size in ("== 1", "< 2", "== 2", "> 1"):
+        yield f"len({name}) {size}", 0.6
+    if kind == "str":
+        yield from ((f"{name}.{method}()", 0.8) for method in ("isalpha", "isdigit", "isupper"))

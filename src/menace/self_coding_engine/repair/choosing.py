@@ -56,12 +56,15 @@ class Choice:
         Of all patches' likelihood, the part whose behaviour on further inputs is like this one's.
     groups
         Different behaviours among the patches.
+    mass
+        Sum of the likelihoods of all patches.
     """
 
     patch: Patched
     share: float
     groups: int
     inputs: int
+    mass: float
 
 
 def choose(
@@ -89,8 +92,8 @@ def choose(
     }
     best = max(mass, key=mass.__getitem__)
     _, patch = min(groups[best], key=lambda member: member[0])
-    share = mass[best] / math.fsum(mass.values())
-    return Choice(patch, share, len(groups), len(faulty))
+    total = math.fsum(mass.values())
+    return Choice(patch, mass[best] / total, len(groups), len(faulty), total)
 
 
 def _oddness(found: Sequence[str], faulty: Sequence[str], visible_types: frozenset[str]) -> float:

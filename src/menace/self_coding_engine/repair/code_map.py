@@ -1,4 +1,4 @@
-"""A text and its parts: where each expression and statement stands, and which names are in reach."""
+"""A text and its parts: where expressions and statements stand, and which names are in reach."""
 
 from __future__ import annotations
 
@@ -28,6 +28,15 @@ IN_OPERATIONS = (
     cst.Yield,
 )
 """Kinds that need parentheses as operands."""
+
+ASSIGNING = (
+    cst.AssignTarget,
+    cst.For,
+    cst.CompFor,
+    cst.AugAssign,
+    cst.AnnAssign,
+    cst.NamedExpr,
+)
 
 LAYOUT = (
     cst.BaseParenthesizableWhitespace,
@@ -74,7 +83,7 @@ class Site:
     children: list[Site] = field(default_factory=list)
 
     def above(self) -> Iterator[Site]:
-        """What is around it, innermost first."""
+        """Yield what is around it, innermost first."""
         site = self.parent
         while site is not None:
             yield site
@@ -143,7 +152,7 @@ class CodeMap:
         self._read_block(self.root, None)
 
     def source(self, site: Site) -> str:
-        """The text of a site."""
+        """Cut a site's text out."""
         return self.text[site.start : site.end]
 
     def of(self, node: cst.CSTNode) -> Site:
@@ -189,7 +198,10 @@ class CodeMap:
         name = None
         if isinstance(node, cst.Param):
             name = node.name.value
-            owner = next((up for up in site.above() if isinstance(up.node, (cst.FunctionDef, cst.Lambda))), None)
+            owner = next(
+                (up for up in site.above() if isinstance(up.node, (cst.FunctionDef, cst.Lambda))),
+                None,
+            )
             if owner is not None and isinstance(owner.node, cst.FunctionDef):
                 scope.parameters.append(name)
             else:
@@ -203,9 +215,7 @@ class CodeMap:
 
     def _mark_stored(self, node: cst.CSTNode) -> None:
         targets: list[cst.CSTNode] = []
-        if isinstance(node, (cst.AssignTarget, cst.For, cst.CompFor, cst.AugAssign, cst.AnnAssign)):
-            targets.append(node.target)
-        elif isinstance(node, cst.NamedExpr):
+        if isinstance(node, ASSIGNING):
             targets.append(node.target)
         elif isinstance(node, cst.AsName):
             targets.append(node.name)
@@ -219,7 +229,9 @@ class CodeMap:
         for site in owner_site.children:
             if isinstance(site.node, (cst.IndentedBlock, cst.Module)):
                 self._take_block(site, owner)
-            elif isinstance(site.node, (cst.Else, cst.If, cst.Finally, cst.ExceptHandler)) and owner:
+            elif (
+                isinstance(site.node, (cst.Else, cst.If, cst.Finally, cst.ExceptHandler)) and owner
+            ):
                 self._read_block(site, owner)
         if isinstance(owner_site.node, cst.Module):
             self._take_block(owner_site, None)
@@ -247,6 +259,11 @@ class CodeMap:
         while end > site.start and self.text[end - 1].isspace():
             end -= 1
         return self.text.count("\n", 0, end) + 1
+
+
+def is_enclosed(node: cst.CSTNode) -> bool:
+    """Whether parentheses of its own are around a node."""
+    return isinstance(node, cst.BaseExpression) and len(node.lpar) > 0
 
 
 def names_in(site: Site) -> set[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from menace.self_coding_engine.repair.code_map import IN_OPERATIONS
+from menace.self_coding_engine.repair.argument_edits import Change, more_arguments
+from menace.self_coding_engine.repair.code_map import IN_OPERATIONS, is_enclosed
 from menace.self_coding_engine.repair.families import (
     ARITHMETIC,
     COMPARISONS,
@@ -16,7 +16,13 @@ from menace.self_coding_engine.repair.families import (
     METHODS,
     related,
 )
-from menace.self_coding_engine.repair.kinds import alike
+from menace.self_coding_engine.repair.kinds import UNKNOWN, alike
+from menace.self_coding_engine.repair.literal_edits import (
+    LONGEST_STRING,
+    floats,
+    integers,
+    strings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,8 +31,12 @@ if TYPE_CHECKING:
     from menace.self_coding_engine.repair.kinds import Kinds
     from menace.self_coding_engine.repair.vocabulary import Vocabulary
 
-Change = tuple[str, str, float]
-"""Operator, new text of the whole node, and cost beyond the operator's."""
+
+CONSTANTS = {
+    "True": (("False", 0.0), ("None", 2.0)),
+    "False": (("True", 0.0), ("None", 2.0)),
+    "None": tuple((text, 1.5) for text in ("0", "1", "[]", "''", "False", "True")),
+}
 
 
 class ExpressionEdits:
@@ -72,7 +82,7 @@ class ExpressionEdits:
         """Text of a child, in parentheses if it had some."""
         child = self._code.of(node)
         text = self._code.source(child)
-        return f"({text})" if getattr(node, "lpar", ()) else text
+        return f"({text})" if is_enclosed(node) else text
 
     def _comparison(self, site: Site) -> Iterator[Change]:
         node = site.node
@@ -149,80 +159,27 @@ class ExpressionEdits:
                     yield "constant", value, 0.4
 
     def _integer(self, site: Site) -> Iterator[Change]:
-        node = site.node
-        if not isinstance(node, cst.Integer):
-            return
-        value = int(node.value, 0)
-        told = self._words.told_numbers
-        unlikely = 0.8 if node.value in told else 0.0
-        near = {value + 1: 0.0, value - 1: 0.0}
-        others = {0: 0.5, 1: 0.5, 2: 0.7, -value: 0.8, value * 10: 1.8, 10: 1.8}
-        others |= {value + 2: 1.6, value - 2: 1.6, value * 2: 1.6, value // 2: 1.6}
-        for number in self._words.own_numbers:
-            if number.isdecimal():
-                others.setdefault(int(number), 1.2)
-        for number in told:
-            if "." not in number:
-                others[int(number)] = min(0.2, others.get(int(number), 1.0))
-        for number, cost in {**others, **near}.items():
-            if number != value:
-                heard = str(number) in told and str(value) not in told
-                yield "constant", str(number), cost + unlikely - (0.5 if heard else 0.0)
-        if len(node.value) > 2:
-            for position in range(len(node.value)):
-                shorter = node.value[:position] + node.value[position + 1 :]
-                yield "constant", str(int(shorter)), 2.0
-        for name in self._names(site):
-            if self._kinds.of_name(site.function, name) in {"int", "float", "?"}:
-                yield "constant", name, 1.6
-        if value in {0, 1}:
-            yield "constant", "float('inf')", 2.4
-            yield "constant", "float('-inf')", 2.4
-            yield "constant", "None", 2.4
+        if isinstance(site.node, cst.Integer):
+            for text, cost in integers(int(site.node.value, 0), self._words):
+                yield "constant", text, cost
+            for name in self.names(site):
+                if self._kinds.of_name(site.function, name) in {"int", "float", UNKNOWN}:
+                    yield "constant", name, 1.6
 
     def _float(self, site: Site) -> Iterator[Change]:
-        node = site.node
-        if not isinstance(node, cst.Float):
-            return
-        value = float(node.value)
-        numbers = {value + 1, value - 1, -value, value * 10, value / 10, value * 2, value / 2}
-        numbers |= {0.0, 1.0, 2.0, 0.5}
-        for number in sorted(numbers - {value}):
-            yield "constant", repr(number), 1.0
-        for text in sorted(self._words.own_numbers | self._words.told_numbers):
-            yield "constant", text, 0.6
+        if isinstance(site.node, cst.Float):
+            for text, cost in floats(float(site.node.value), self._words):
+                yield "constant", text, cost
 
     def _string(self, site: Site) -> Iterator[Change]:
         node = site.node
-        if not isinstance(node, cst.SimpleString) or len(node.value) > 60 or '"""' in node.value:
-            return
-        value = node.evaluated_value
-        if not isinstance(value, str):
-            return
-        options = {text: 0.6 for text in self._words.own_strings}
-        options |= {text: 0.2 for text in self._words.told_strings}
-        for text in (value.upper(), value.lower(), value.swapcase(), value.strip(), "", " "):
-            options.setdefault(repr(text), 0.8)
-        options.setdefault(repr(value + " "), 1.2)
-        options.setdefault(repr(value[::-1]), 1.0)
-        for text in (value[1:], value[:-1], value.replace(" ", "")):
-            options.setdefault(repr(text), 1.2)
-        if 3 <= len(value) <= 30 and value.isalpha():
-            for letter in "abcdefghijklmnopqrstuvwxyz":
-                if letter not in value.lower():
-                    options.setdefault(repr(value + letter), 2.2)
-            for position in range(len(value)):
-                shorter = value[:position] + value[position + 1 :]
-                options.setdefault(repr(shorter), 1.8)
-                missing = sorted({chr(ord(c) + d) for c in value for d in (1, -1)} - set(value))
-                if position == 0:
-                    for letter in missing:
-                        options.setdefault(repr(value + letter), 2.2)
-        options.pop(node.value, None)
-        for text, cost in options.items():
-            yield "constant", text, cost
+        if isinstance(node, cst.SimpleString) and len(node.value) <= LONGEST_STRING:
+            value = node.evaluated_value
+            if isinstance(value, str) and '"""' not in node.value:
+                for text, cost in strings(value, self._words):
+                    yield "constant", text, cost
 
-    def _names(self, site: Site) -> list[str]:
+    def names(self, site: Site) -> list[str]:
         """Names that can be read where the site stands, without the one that stands there."""
         scope = self._code.scopes.get(site.function)
         names = [] if scope is None else list(scope.names)
@@ -239,29 +196,30 @@ class ExpressionEdits:
         node = site.node
         if not isinstance(node, cst.Name):
             return
-        if node.value in {"True", "False"}:
-            yield "constant", "False" if node.value == "True" else "True", 0.0
-            yield "constant", "None", 2.0
-            return
-        if node.value == "None":
-            for text in ("0", "1", "[]", "''", "False", "True"):
-                yield "constant", text, 1.5
-            return
         parent = site.parent.node if site.parent is not None else None
-        if isinstance(parent, cst.Call) and parent.func is node:
-            for other, cost in related(FUNCTIONS, node.value):
-                yield "function", other, cost
-            for other in self._words.functions:
-                if other != node.value and other != site.function:
-                    yield "function", other, 0.6
-            return
-        kind = self._kinds.of_name(site.function, node.value)
+        if node.value in CONSTANTS:
+            for text, cost in CONSTANTS[node.value]:
+                yield "constant", text, cost
+        elif isinstance(parent, cst.Call) and parent.func is node:
+            yield from self._function(node.value, site.function)
+        else:
+            yield from self._variable(site, node.value)
+
+    def _function(self, name: str, around: str) -> Iterator[Change]:
+        for other, cost in related(FUNCTIONS, name):
+            yield "function", other, cost
+        for other in self._words.functions:
+            if other not in {name, around}:
+                yield "function", other, 0.6
+
+    def _variable(self, site: Site, name: str) -> Iterator[Change]:
+        kind = self._kinds.of_name(site.function, name)
         operator = "target" if site.stored else "variable"
-        for name in self._names(site):
-            yield operator, name, alike(kind, self._kinds.of_name(site.function, name))
+        for other in self.names(site):
+            yield operator, other, alike(kind, self._kinds.of_name(site.function, other))
         if not site.stored:
             for attribute in self._words.attributes[:6]:
-                yield "attribute", f"{node.value}.{attribute}", 1.0
+                yield "attribute", f"{name}.{attribute}", 1.0
 
     def _attribute(self, site: Site) -> Iterator[Change]:
         node = site.node
@@ -286,9 +244,7 @@ class ExpressionEdits:
             return
         function = self._code.source(self._code.of(node.func))
         texts = [self._code.source(self._code.of(argument)) for argument in node.args]
-        for one, other in combinations(range(len(texts)), 2):
-            swapped = list(texts)
-            swapped[one], swapped[other] = swapped[other], swapped[one]
+        for swapped in _swaps(texts):
             yield "argument_swap", f"{function}({', '.join(swapped)})", 0.0
         for index in range(len(texts)):
             kept = texts[:index] + texts[index + 1 :]
@@ -297,38 +253,10 @@ class ExpressionEdits:
             yield "unwrap", self._text(site, node.args[0].value), 0.0
         if isinstance(node.func, cst.Attribute):
             yield "unwrap", self._text(site, node.func.value), 0.0
-        yield from self._more_arguments(site, function, texts)
-
-    def _more_arguments(self, site: Site, function: str, texts: list[str]) -> Iterator[Change]:
-        inside = ", ".join(texts)
-        if function == "range":
-            yield from _ranges(texts)
-        if function in {"sorted", "min", "max"} or function.endswith(".sort"):
-            start = f"{function}({inside}{', ' if texts else ''}"
-            if "reverse" in inside:
-                yield "argument_drop", re.sub(r",\s*reverse\s*=\s*\w+", "", f"{function}({inside})"), 0.0
-                yield "argument_add", re.sub(r"reverse\s*=\s*True", "reverse=False", start) + ")", 0.3
-            elif function not in {"min", "max"}:
-                yield "argument_add", f"{start}reverse=True)", 0.0
-            if "key" not in inside:
-                for key in ("len", "abs", "str", "str.lower", "lambda x: x[1]", "lambda x: x[0]"):
-                    yield "argument_add", f"{start}key={key})", 0.8
-                yield "argument_add", f"{start}key=lambda x: -x)", 1.2
-            if function in {"min", "max"} and len(texts) == 1:
-                yield "argument_add", f"{start}default=0)", 0.6
-                yield "argument_add", f"{start}default=None)", 0.8
-        elif function == "round":
-            yield from (("argument_add", f"round({inside}, {digits})", 0.6) for digits in (1, 2))
-        elif function.endswith((".pop", ".split")) and not texts:
-            for text in ("0", "-1") if function.endswith("pop") else ("' '", "','"):
-                yield "argument_add", f"{function}({text})", 0.0
-        elif function.endswith((".replace", ".split", ".count", ".find")):
-            yield "argument_add", f"{function}({inside}, 1)", 1.2
-        elif function in self._words.functions or len(texts) <= 1:
-            for name in self._names(site):
-                yield "argument_add", f"{function}({inside}{', ' if texts else ''}{name})", 1.0
-        elif function == "enumerate":
-            yield "argument_add", f"{function}({inside}, 1)", 0.0
+        yield from more_arguments(function, texts)
+        if function in self._words.functions or len(texts) <= 1:
+            for name in self.names(site):
+                yield "argument_add", f"{function}({', '.join([*texts, name])})", 1.0
 
     def _subscript(self, site: Site) -> Iterator[Change]:
         node = site.node
@@ -382,9 +310,9 @@ class ExpressionEdits:
             (lower, "-1", step, 0.6),
             (lower, upper, f"-{step}" if step else "", 0.6),
         ]
-        options += [(name, upper, step, 1.2) for name in self._names(site) if not lower]
-        options += [(lower, name, step, 1.2) for name in self._names(site) if not upper]
-        options += [(lower, upper, name, 1.4) for name in self._names(site) if not step]
+        options += [(name, upper, step, 1.2) for name in self.names(site) if not lower]
+        options += [(lower, name, step, 1.2) for name in self.names(site) if not upper]
+        options += [(lower, upper, name, 1.4) for name in self.names(site) if not step]
         for first, last, by, cost in options:
             if (first, last, by) not in seen:
                 seen.add((first, last, by))
@@ -422,30 +350,40 @@ class ExpressionEdits:
         if not isinstance(node, (cst.Tuple, cst.List)):
             return
         texts = [self._code.source(self._code.of(element)) for element in node.elements]
-        bare = isinstance(node, cst.Tuple)
-
-        def whole(parts: list[str]) -> str:
-            inside = ", ".join(parts)
-            if bare:
-                return inside if node.lpar or len(parts) > 1 else f"({inside},)"
-            return f"[{inside}]"
-
+        is_tuple = isinstance(node, cst.Tuple)
         if len(texts) <= 6:
-            for one, other in combinations(range(len(texts)), 2):
-                swapped = list(texts)
-                swapped[one], swapped[other] = swapped[other], swapped[one]
-                yield "argument_swap", whole(swapped), 0.0
-        if len(texts) <= 12 and not (bare and len(texts) < 3) and not site.stored:
+            for swapped in _swaps(texts):
+                yield "argument_swap", _display(node, swapped), 0.0
+        if site.stored:
+            return
+        if len(texts) <= 12 and (not is_tuple or len(texts) > 2):
             for index in range(len(texts)):
-                yield "argument_drop", whole(texts[:index] + texts[index + 1 :]), 0.2
-        if not bare and not site.stored:
-            for name in self._names(site):
-                yield "argument_add", whole([*texts, name]), 0.8
-                if texts:
-                    yield "argument_add", whole([name, *texts]), 1.0
-            if not texts:
-                for value in ("0", "1", "[]", "''"):
-                    yield "argument_add", whole([value]), 0.8
+                yield "argument_drop", _display(node, texts[:index] + texts[index + 1 :]), 0.2
+        if isinstance(node, cst.List):
+            yield from self._more_elements(site, node, texts)
+
+    def _more_elements(self, site: Site, node: cst.List, texts: list[str]) -> Iterator[Change]:
+        for name in self.names(site):
+            yield "argument_add", _display(node, [*texts, name]), 0.8
+            yield "argument_add", _display(node, [name, *texts]), 1.0
+        if not texts:
+            for value in ("0", "1", "[]", "''"):
+                yield "argument_add", _display(node, [value]), 0.8
+
+
+def _swaps(texts: list[str]) -> Iterator[list[str]]:
+    for one, other in combinations(range(len(texts)), 2):
+        swapped = list(texts)
+        swapped[one], swapped[other] = swapped[other], swapped[one]
+        yield swapped
+
+
+def _display(node: cst.Tuple | cst.List, texts: list[str]) -> str:
+    """Write elements as the node writes its own."""
+    inside = ", ".join(texts)
+    if isinstance(node, cst.List):
+        return f"[{inside}]"
+    return inside if node.lpar or len(texts) > 1 else f"({inside},)"
 
 
 def _interleave(parts: list[str], operators: list[str]) -> str:
@@ -473,26 +411,3 @@ def _comprehension_names(
             elif isinstance(target, (cst.Tuple, cst.List)):
                 targets.extend(element.value for element in target.elements)
         loop = loop.inner_for_in
-
-
-def _ranges(texts: list[str]) -> Iterator[Change]:
-    if len(texts) == 1:
-        (end,) = texts
-        yield "argument_add", f"range(1, {end})", 0.0
-        yield "argument_add", f"range(1, {end} + 1)", 0.3
-        yield "argument_add", f"range(2, {end})", 0.8
-        yield "argument_add", f"range(2, {end} + 1)", 0.8
-        yield "argument_add", f"range(0, {end}, 2)", 1.0
-        yield "argument_add", f"range({end} - 1, -1, -1)", 0.8
-        yield "argument_add", f"range({end}, 0, -1)", 0.8
-    elif len(texts) == 2:
-        start, end = texts
-        yield "argument_add", f"range({start}, {end}, 2)", 0.8
-        yield "argument_add", f"range({start}, {end}, -1)", 0.6
-        yield "argument_add", f"range({end}, {start}, -1)", 0.8
-        yield "argument_add", f"range({end} - 1, {start} - 1, -1)", 1.0
-        yield "off_by_one", f"range({start} + 1, {end} + 1)", 0.6
-        yield "off_by_one", f"range({start} - 1, {end} - 1)", 1.0
-    elif len(texts) == 3:
-        start, end, step = texts
-        yield "slice", f"range({start}, {end}, -({step}))", 0.6

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from menace.self_coding_engine.repair.atoms import Atoms
-from menace.self_coding_engine.repair.code_map import CodeMap, Site
+from menace.self_coding_engine.repair.code_map import CodeMap, Site, is_enclosed
 from menace.self_coding_engine.repair.edits import Edit
 from menace.self_coding_engine.repair.expression_edits import ExpressionEdits
 from menace.self_coding_engine.repair.generic_edits import GenericEdits
@@ -70,24 +70,23 @@ def _all_edits(
     atoms = Atoms(code, kinds, vocabulary)
     expressions = ExpressionEdits(code, kinds, vocabulary)
     generic = GenericEdits(code, kinds, vocabulary, expressions, atoms)
-    statements = StatementEdits(code, kinds, vocabulary, atoms)
+    statements = StatementEdits(code, kinds, atoms)
     idle = _idle_names(code)
     for site in code.sites:
-        suspicious = _suspicion(code, site.line, site.end, suspicion)
-        if suspicious is None or not isinstance(site.node, cst.BaseExpression) or _is_prose(site):
+        worth = _suspicion(code, site.line, site.end, suspicion)
+        if worth is None or not isinstance(site.node, cst.BaseExpression) or _is_prose(site):
             continue
         for operator, text, extra in (*expressions.changes(site), *generic.changes(site)):
             start, end, new = _fit(code, site, text)
             if new == code.text[start:end]:
                 continue
-            cost = OPERATORS[operator].cost + extra + suspicious
+            cost = OPERATORS[operator].cost + extra + worth
             cost -= 1.0 if text in idle.get(site.function, ()) else 0.0
             yield Edit(operator, start, end, new, site.line, cost)
     for statement in code.statements:
         lines = range(statement.first, statement.last + 1)
-        costs = [
-            cost for line in lines if (cost := _suspicion(code, line, 0, suspicion)) is not None
-        ]
+        known = (_suspicion(code, line, 0, suspicion) for line in lines)
+        costs = [found for found in known if found is not None]
         if not costs:
             continue
         for operator, start, end, text, extra, shown in statements.splices(statement):
@@ -110,10 +109,10 @@ def _suspicion(
 
 
 def _is_prose(site: Site) -> bool:
-    """Whether it is a docstring, or lies in an annotation or a decorator."""
-    if site.parent is not None and isinstance(site.parent.node, cst.Expr):
-        if isinstance(site.node, (cst.SimpleString, cst.ConcatenatedString)):
-            return True
+    """Whether it is a docstring, or lies in an annotation, a decorator or an import."""
+    text = isinstance(site.node, (cst.SimpleString, cst.ConcatenatedString))
+    if text and site.parent is not None and isinstance(site.parent.node, cst.Expr):
+        return True
     return any(
         isinstance(above.node, (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom))
         for above in site.above()
@@ -123,7 +122,7 @@ def _is_prose(site: Site) -> bool:
 def _fit(code: CodeMap, site: Site, text: str) -> tuple[int, int, str]:
     """Put parentheses around a new text where what is around it would take it apart."""
     parent = site.parent
-    if parent is None or getattr(site.node, "lpar", ()):
+    if parent is None or is_enclosed(site.node):
         return site.start, site.end, text
     if binding(text) < _wanted(code, site, parent):
         return site.start, site.end, f"({text})"
@@ -199,7 +198,9 @@ def _idle_names(code: CodeMap) -> dict[str, set[str]]:
     read: dict[str, set[str]] = {}
     for site in code.sites:
         if isinstance(site.node, cst.Name) and not site.stored:
-            if site.parent is not None and isinstance(site.parent.node, (cst.Param, cst.AssignTarget)):
+            if site.parent is not None and isinstance(
+                site.parent.node, (cst.Param, cst.AssignTarget)
+            ):
                 continue
             read.setdefault(site.function, set()).add(site.node.value)
     for name, scope in code.scopes.items():

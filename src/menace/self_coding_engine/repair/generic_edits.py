@@ -7,96 +7,23 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from menace.self_coding_engine.repair.atoms import NUMERIC, SIZED
-from menace.self_coding_engine.repair.code_map import IN_OPERATIONS, names_in
+from menace.self_coding_engine.repair.code_map import IN_OPERATIONS, is_enclosed, names_in
 from menace.self_coding_engine.repair.kinds import UNKNOWN, alike
+from menace.self_coding_engine.repair.wraps import SPOKEN, UNKNOWN_WRAPS, WRAPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from menace.self_coding_engine.repair.argument_edits import Change
     from menace.self_coding_engine.repair.atoms import Atoms
     from menace.self_coding_engine.repair.code_map import CodeMap, Site
-    from menace.self_coding_engine.repair.expression_edits import Change, ExpressionEdits
+    from menace.self_coding_engine.repair.expression_edits import ExpressionEdits
     from menace.self_coding_engine.repair.kinds import Kinds
     from menace.self_coding_engine.repair.vocabulary import Vocabulary
 
-NUMBER_WRAPS = (("abs({})", 0.0), ("int({})", 0.2), ("round({})", 0.4), ("str({})", 0.3))
-MORE_NUMBER_WRAPS = (("float({})", 0.6), ("max({}, 0)", 0.8), ("max({}, 1)", 1.2), ("-{}", 0.6))
-STRING_WRAPS = (
-    ("{}.lower()", 0.0),
-    ("{}.upper()", 0.3),
-    ("{}.strip()", 0.3),
-    ("{}[::-1]", 0.2),
-    ("int({})", 0.2),
-    ("len({})", 0.4),
-    ("list({})", 0.5),
-    ("set({})", 0.5),
-    ("sorted({})", 0.5),
-    ("''.join(sorted({}))", 0.9),
-    ("{}.split()", 0.6),
-    ("{}.swapcase()", 0.8),
-    ("float({})", 0.7),
-    ("ord({})", 0.7),
-    ("{}[1:]", 0.6),
-    ("{}[:-1]", 0.6),
-)
-LIST_WRAPS = (
-    ("sorted({})", 0.0),
-    ("len({})", 0.3),
-    ("set({})", 0.3),
-    ("sorted(set({}))", 0.6),
-    ("list(set({}))", 0.8),
-    ("{}[::-1]", 0.2),
-    ("list({})", 0.5),
-    ("tuple({})", 0.6),
-    ("sum({})", 0.5),
-    ("max({})", 0.6),
-    ("min({})", 0.6),
-    ("sorted({}, reverse=True)", 0.6),
-    ("{}[1:]", 0.4),
-    ("{}[:-1]", 0.4),
-    ("{}[0]", 0.6),
-    ("{}[-1]", 0.6),
-    ("''.join({})", 0.8),
-    ("{}[:]", 0.6),
-    ("{}.copy()", 0.8),
-    ("[{}]", 0.8),
-    ("enumerate({})", 0.8),
-    ("range(len({}))", 0.8),
-    ("[abs(x) for x in {}]", 1.4),
-)
-SET_WRAPS = (("sorted({})", 0.0), ("list({})", 0.1), ("len({})", 0.3))
-DICT_WRAPS = (
-    ("{}.values()", 0.2),
-    ("{}.items()", 0.2),
-    ("{}.keys()", 0.4),
-    ("sorted({})", 0.5),
-    ("len({})", 0.4),
-)
-UNKNOWN_WRAPS = (
-    ("abs({})", 0.4),
-    ("int({})", 0.4),
-    ("str({})", 0.4),
-    ("list({})", 0.4),
-    ("sorted({})", 0.5),
-    ("set({})", 0.6),
-    ("len({})", 0.6),
-    ("[{}]", 0.8),
-    ("sum({})", 0.8),
-    ("{}[0]", 0.8),
-    ("{}.copy()", 1.0),
-    ("{}[::-1]", 0.8),
-)
-WRAPS = {
-    "int": NUMBER_WRAPS + MORE_NUMBER_WRAPS,
-    "float": NUMBER_WRAPS + MORE_NUMBER_WRAPS,
-    "bool": (("not {}", 0.0), ("int({})", 0.6)),
-    "str": STRING_WRAPS,
-    "list": LIST_WRAPS,
-    "tuple": LIST_WRAPS,
-    "set": SET_WRAPS,
-    "dict": DICT_WRAPS,
-    "generator": (("list({})", 0.0), ("sorted({})", 0.3), ("sum({})", 0.5), ("set({})", 0.6)),
-}
+UNSURE = 0.9
+"""More cost where the type is not known."""
+
 MOST_MINED = 40
 OPERAND_SIGNS = (("+", 0.0), ("-", 0.1), ("*", 0.3), ("%", 1.0), ("//", 0.9), ("/", 0.9))
 
@@ -126,7 +53,7 @@ class GenericEdits:
         kind = self._kinds.of(site)
         text = self._code.source(site)
         operand = text
-        if isinstance(site.node, IN_OPERATIONS) and not getattr(site.node, "lpar", ()):
+        if isinstance(site.node, IN_OPERATIONS) and not is_enclosed(site.node):
             operand = f"({text})"
         if is_condition(site):
             yield from self._conditions(site, operand)
@@ -149,39 +76,36 @@ class GenericEdits:
 
     def _unheard(self, pattern: str) -> float:
         """Less cost for a call that the prose speaks of."""
-        heard = any(word in self._words.words for word in _SPOKEN.get(pattern, ()))
+        heard = any(word in self._words.words for word in SPOKEN.get(pattern, ()))
         return -0.9 if heard else 0.0
 
     def _extended(self, site: Site, kind: str, operand: str) -> Iterator[Change]:
-        names = self._expressions._names(site)  # noqa: SLF001 - one family
-        of = {name: self._kinds.of_name(site.function, name) for name in names}
+        of = {
+            name: self._kinds.of_name(site.function, name) for name in self._expressions.names(site)
+        }
+        extra = UNSURE if kind == UNKNOWN else 0.0
         if kind in NUMERIC or kind == UNKNOWN:
-            extra = 0.0 if kind in NUMERIC else 0.9
-            others = [(n, 0.0) for n, k in of.items() if k in NUMERIC]
-            others += [(f"len({n})", 0.8) for n, k in of.items() if k in SIZED]
-            others += [(number, 0.5) for number in self._numbers()]
-            for other, cost in others:
-                for sign, more in OPERAND_SIGNS:
-                    yield "operand_add", f"{operand} {sign} {other}", cost + more + extra
-                if other.isidentifier():
-                    yield "operand_add", f"{other} - {operand}", 0.6 + extra
-            yield "operand_add", f"{operand} ** 2", 0.6 + extra
+            yield from (("operand_add", t, c + extra) for t, c in self._sums(of, operand))
         if kind in {"list", UNKNOWN}:
-            extra = 0.0 if kind == "list" else 0.9
-            for name, own in of.items():
-                if own in {"list", UNKNOWN}:
-                    yield "operand_add", f"{operand} + {name}", 0.4 + extra
-                    yield "operand_add", f"{name} + {operand}", 0.4 + extra
-                if own != "list" or len(of) < 5:
-                    yield "operand_add", f"{operand} + [{name}]", 0.4 + extra
-                    yield "operand_add", f"[{name}] + {operand}", 0.4 + extra
+            yield from (("operand_add", t, c + extra) for t, c in _joined(of, operand))
         if kind == "str":
             others = [(n, 0.2) for n, k in of.items() if k == "str"]
             others += [(f"str({n})", 0.8) for n, k in of.items() if k == "int"]
-            others += [(s, 0.6) for s in sorted(self._words.told_strings | self._words.own_strings)]
-            for other, cost in others:
+            texts = sorted(self._words.told_strings | self._words.own_strings)
+            for other, cost in [*others, *((text, 0.6) for text in texts)]:
                 yield "operand_add", f"{operand} + {other}", cost
                 yield "operand_add", f"{other} + {operand}", cost
+
+    def _sums(self, of: Mapping[str, str], operand: str) -> Iterator[tuple[str, float]]:
+        others = [(name, 0.0) for name, kind in of.items() if kind in NUMERIC]
+        others += [(f"len({name})", 0.8) for name, kind in of.items() if kind in SIZED]
+        others += [(number, 0.5) for number in self._numbers()]
+        for other, cost in others:
+            for sign, more in OPERAND_SIGNS:
+                yield f"{operand} {sign} {other}", cost + more
+            if other.isidentifier():
+                yield f"{other} - {operand}", 0.6
+        yield f"{operand} ** 2", 0.6
 
     def _numbers(self) -> list[str]:
         told = [n for n in self._words.told_numbers if not n.startswith("-")]
@@ -189,7 +113,7 @@ class GenericEdits:
 
     def _conditions(self, site: Site, operand: str) -> Iterator[Change]:
         yield "negation", f"not {operand}", 0.0
-        names = self._expressions._names(site)  # noqa: SLF001 - one family
+        names = self._expressions.names(site)
         own = self._code.source(site)
         for atom, cost in self._atoms.conditions(site.function, names):
             if atom == own:
@@ -222,24 +146,14 @@ class GenericEdits:
         return self._minable[function]
 
 
-_SPOKEN = {
-    "abs({})": ("absolute", "difference", "distance", "magnitude"),
-    "sorted({})": ("sorted", "ascending", "order", "sort"),
-    "sorted({}, reverse=True)": ("descending", "reverse"),
-    "{}[::-1]": ("reverse", "reversed", "palindrome", "backwards"),
-    "set({})": ("unique", "distinct", "duplicates"),
-    "sorted(set({}))": ("unique", "distinct"),
-    "len({})": ("length", "number", "count", "many"),
-    "round({})": ("round", "rounded", "nearest"),
-    "int({})": ("integer", "whole", "truncate"),
-    "str({})": ("string", "representation"),
-    "{}.lower()": ("lowercase", "lower", "case", "insensitive"),
-    "{}.upper()": ("uppercase", "upper", "capital"),
-    "sum({})": ("sum", "total"),
-    "max({})": ("maximum", "largest", "biggest", "max"),
-    "min({})": ("minimum", "smallest", "min"),
-}
-"""Pattern → words of the prose that speak for it."""
+def _joined(of: Mapping[str, str], operand: str) -> Iterator[tuple[str, float]]:
+    for name, kind in of.items():
+        if kind in {"list", UNKNOWN}:
+            yield f"{operand} + {name}", 0.4
+            yield f"{name} + {operand}", 0.4
+        if kind != "list" or len(of) < 5:
+            yield f"{operand} + [{name}]", 0.4
+            yield f"[{name}] + {operand}", 0.4
 
 
 def is_value(site: Site) -> bool:
@@ -256,9 +170,9 @@ def is_value(site: Site) -> bool:
         return False
     if isinstance(above, cst.Arg) and above.keyword is node:
         return False
-    return not isinstance(above, (cst.Expr, cst.Lambda, cst.FormattedString, cst.ConcatenatedString)) or (
-        isinstance(above, cst.Lambda) and above.body is node
-    )
+    return not isinstance(
+        above, (cst.Expr, cst.Lambda, cst.FormattedString, cst.ConcatenatedString)
+    ) or (isinstance(above, cst.Lambda) and above.body is node)
 
 
 def is_condition(site: Site) -> bool:

@@ -1,4 +1,4 @@
-"""Further inputs, made from those of the tests: alike enough to be meant, different enough to tell."""
+"""Further inputs, made from those of the tests: alike enough, and different enough to tell."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class _Mutation:
         if not keep and kind == 0:
             return value[:place] + value[place + 1 :]
         if not keep and kind == 1:
-            return value[:place] + [value[place]] + value[place:]
+            return [*value[:place], value[place], *value[place:]]
         if kind == 2:
             return value[::-1]
         if kind == 3:

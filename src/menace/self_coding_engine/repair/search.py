@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import itertools
+import math
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +17,7 @@ from menace.self_coding_engine.repair.inputs import further_inputs
 from menace.self_coding_engine.repair.localisation import suspicion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from menace.self_coding_engine.repair.edits import Edit
     from menace.self_coding_engine.testing import Observations, Screened, TestServer
@@ -22,6 +25,13 @@ if TYPE_CHECKING:
 CHUNK = 64
 MOST_FIRST = 6
 """Failing tests that every candidate runs; the others follow once these pass."""
+
+LEAST_TEST_SECONDS, PATIENT_TEST_SECONDS = 0.012, 0.25
+"""CPU time of a test at first, where those that pass are quicker; and for what was cut off then,
+once nothing quicker is left. Most of what is slow never ends."""
+
+SLOW_SHARE = 0.1
+"""Of the budget, for what was cut off."""
 
 SINGLE_SHARE, PAIR_SHARE = 0.6, 0.85
 """Of the budget, after which single edits and pairs are given up."""
@@ -41,7 +51,13 @@ MOST_ALIKE = 4
 MOST_STEPS = 8
 """Half-way texts that are taken apart anew for a second edit."""
 
-STEP_EDITS = 3000
+FIRST_PAIRS, MOST_PAIRS = 3000, 10_000_000
+"""That are tried before texts are taken apart anew, and after."""
+
+MORE_CHUNKS = 20
+"""Of pairs that are tried once one has passed, for others to compare it with."""
+
+STEP_EDITS = 2000
 LEAST_SHARE = 0.35
 """A choice whose group has less of the likelihood is not proposed."""
 
@@ -61,6 +77,8 @@ class Found:
         All that pass the visible tests, likeliest first.
     candidates
         Texts that were tried.
+    evidence
+        See :func:`evidence`.
     """
 
     status: str
@@ -68,6 +86,7 @@ class Found:
     patches: list[Patched] = field(default_factory=list)
     candidates: int = 0
     seconds: float = 0.0
+    evidence: float = 0.0
 
 
 class RepairSearch:
@@ -113,9 +132,10 @@ class RepairSearch:
         self._tried: set[str] = {source}
         self._patches: list[Patched] = []
         self._candidates = 0
+        self._evidence = 0.0
         self._first: list[str] = []
         self._rest: list[str] = []
-        self._test_seconds = 0.05
+        self._test_seconds = LEAST_TEST_SECONDS
 
     def run(self) -> Found:
         """Search until the budget's share is used or all is tried, and choose.
@@ -128,12 +148,14 @@ class RepairSearch:
         seen = self._server.observe(
             self._source, only=self._tests, seconds=min(20.0, self._seconds / 4)
         )
-        failing = list(seen.report.failing)
+        names = list(self._server.tests if self._tests is None else self._tests)
+        passing = [case.name for case in seen.report.cases if case.passed]
+        # A test that did not come to its turn has not passed.
+        failing = [name for name in names if name not in passing]
         if not seen.report.cases:
             return self._found("broken")
         if not failing:
             return self._found("passing")
-        passing = [case.name for case in seen.report.cases if case.passed]
         self._first, self._rest = failing[:MOST_FIRST], failing[MOST_FIRST:] + passing
         self._set_pace()
         edits = single_edits(
@@ -144,10 +166,17 @@ class RepairSearch:
             shown=self._shown,
         )
         looks = self._singles(edits)
-        if not self._patches:
-            self._second_steps(looks)
-        if not self._patches:
-            self._pairs(looks)
+        self._evidence = evidence(looks, self._first)
+        pairs = _best_pairs(_halves(looks))
+        stages: list[Callable[[], None]] = [
+            lambda: self._pairs(pairs, FIRST_PAIRS),
+            lambda: self._patiently(looks),
+            lambda: self._second_steps(looks),
+            lambda: self._pairs(pairs, MOST_PAIRS),
+        ]
+        for stage in stages:
+            if not self._patches:
+                stage()
         return self._finish(seen)
 
     def _left(self, share: float = 1.0) -> float:
@@ -155,15 +184,18 @@ class RepairSearch:
 
     def _set_pace(self) -> None:
         """Learn from the passing tests how long a test may take."""
-        began = time.monotonic()
         passing = [name for name in self._rest if name not in self._first][:20]
         if passing:
-            self._server.screen([self._source], first=passing, test_seconds=2.0, seconds=10.0)
-            each = (time.monotonic() - began) / len(passing)
-            self._test_seconds = min(2.0, max(0.05, 20 * each))
+            looks = self._server.screen(
+                [self._source] * 3, first=passing, test_seconds=2.0, seconds=10.0
+            )
+            slowest = min((look.slowest_seconds for look in looks), default=0.0)
+            self._test_seconds = min(2.0, max(LEAST_TEST_SECONDS, 20 * slowest))
 
-    def _screen(self, sources: Sequence[str], share: float) -> list[Screened]:
-        left = self._left(share)
+    def _screen(
+        self, sources: Sequence[str], share: float, seconds: float = math.inf
+    ) -> list[Screened]:
+        left = min(self._left(share), seconds)
         if left <= 0 or not sources:
             return []
         self._candidates += len(sources)
@@ -196,6 +228,22 @@ class RepairSearch:
             if self._left(SINGLE_SHARE) <= 0:
                 break
         return looks
+
+    def _patiently(self, looks: Sequence[tuple[Edit, Screened]]) -> None:
+        """Give texts that were cut off more time, likeliest first."""
+        quick = self._test_seconds
+        if quick >= PATIENT_TEST_SECONDS:
+            return
+        slow = [edit for edit, look in looks if look.why == "slow"]
+        until = self._left() - SLOW_SHARE * self._seconds
+        self._test_seconds = PATIENT_TEST_SECONDS
+        for batch in _chunks(slow, CHUNK // 8):
+            left = self._left() - until
+            texts = [edit.apply(self._source) for edit in batch]
+            for edit, text, look in zip(batch, texts, self._screen(texts, 1.0, left), strict=False):
+                if self._passes(look):
+                    self._keep(text, (edit,), edit.cost)
+        self._test_seconds = quick
 
     def _keep(self, source: str, edits: tuple[Edit, ...], cost: float) -> None:
         self._patches.append(Patched(source, edits, cost))
@@ -236,22 +284,16 @@ class RepairSearch:
             if self._left(PAIR_SHARE) <= 0:
                 return
 
-    def _pairs(self, looks: Sequence[tuple[Edit, Screened]]) -> None:
+    def _pairs(self, pairs: Iterator[tuple[Edit, Edit, float]], most: int) -> None:
         """Combine edits that change what the failing tests see, likeliest pairs first."""
-        halves = _halves(looks)
-        batch: list[tuple[tuple[Edit, Edit], float]] = []
-        enough = 0
-        for one, other, cost in _best_pairs(halves):
-            if one.overlaps(other):
-                continue
-            batch.append(((one, other), cost))
-            if len(batch) == CHUNK:
-                self._try_pairs(batch)
-                batch = []
-                enough += bool(self._patches)
-                if self._left(PAIR_SHARE) <= 0 or enough > 20:
-                    return
-        self._try_pairs(batch)
+        after = 0
+        for _ in range(0, most, CHUNK):
+            batch = list(itertools.islice((p for p in pairs if not p[0].overlaps(p[1])), CHUNK))
+            self._try_pairs([((one, other), cost) for one, other, cost in batch])
+            after += bool(self._patches)
+            done = len(batch) < CHUNK or after > MORE_CHUNKS
+            if done or self._left(PAIR_SHARE) <= 0:
+                return
 
     def _try_pairs(self, batch: Sequence[tuple[tuple[Edit, Edit], float]]) -> None:
         texts = [(edits, cost, apply_all(self._source, edits)) for edits, cost in batch]
@@ -304,7 +346,24 @@ class RepairSearch:
         self, status: str, choice: Choice | None = None, patches: Sequence[Patched] = ()
     ) -> Found:
         seconds = time.monotonic() - self._started
-        return Found(status, choice, list(patches), self._candidates, seconds)
+        return Found(status, choice, list(patches), self._candidates, seconds, self._evidence)
+
+
+def evidence(looks: Sequence[tuple[Edit, Screened]], failing: Sequence[str]) -> float:
+    """How much the failing tests demand, in nats.
+
+    For each of them −log of the share of edits, among those that change what is seen, that make it
+    pass. A test that wants True of a function that says False is passed by half of them, one that
+    wants a list of seven numbers by next to none.
+    """
+    seen = [look for _, look in looks if look.why not in {"load", "slow"}]
+    usual = Counter(look.seen for look in seen).most_common(1)
+    changed = [look for look in seen if not usual or look.seen != usual[0][0]]
+    total = 0.0
+    for name in failing:
+        passed = sum(name in look.passed for look in changed)
+        total -= math.log((passed + 1) / (len(changed) + 2))
+    return total
 
 
 def _chunks(items: Sequence[Edit], size: int) -> Iterator[Sequence[Edit]]:
@@ -316,7 +375,7 @@ def _halves(looks: Sequence[tuple[Edit, Screened]]) -> list[tuple[float, Edit]]:
     alike: dict[str, int] = {}
     halves = []
     for edit, look in sorted(looks, key=lambda pair: pair[0].cost):
-        if look.why == "load":
+        if look.why in {"load", "slow"}:
             continue
         count = alike.get(look.seen, 0)
         if count >= MOST_ALIKE and look.seen:
@@ -332,9 +391,7 @@ def _best_pairs(halves: Sequence[tuple[float, Edit]]) -> Iterator[tuple[Edit, Ed
 
     A heap holds, for each edit, its best partner that has not been yielded: n at a time, not n².
     """
-    heap = [
-        (halves[i][0] + halves[i + 1][0], i, i + 1) for i in range(len(halves) - 1)
-    ]
+    heap = [(halves[i][0] + halves[i + 1][0], i, i + 1) for i in range(len(halves) - 1)]
     heapq.heapify(heap)
     while heap:
         cost, first, second = heapq.heappop(heap)

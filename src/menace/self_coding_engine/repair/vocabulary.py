@@ -87,7 +87,9 @@ class Vocabulary:
         prose = "\n".join(line for line in text.splitlines() if ">>>" not in line)
         self.words |= set(re.findall(r"[a-z]+", prose.lower()))
         self.told_numbers |= set(_NUMBER.findall(prose))
-        self.told_numbers |= {number for word, number in _NUMBER_WORDS.items() if word in self.words}
+        self.told_numbers |= {
+            number for word, number in _NUMBER_WORDS.items() if word in self.words
+        }
         for one, other in _STRING.findall(prose):
             text = one or other
             if len(text) <= MOST_STRING_CHARACTERS:
