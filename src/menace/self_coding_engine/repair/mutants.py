@@ -50,7 +50,7 @@ def mutants(source: str) -> list[Mutant]:
     Examples
     --------
     >>> [mutant.source for mutant in mutants("def f(a):\\n    return a < 1\\n")][:2]
-    ['def f(a):\\n    return a <= 1\\n', 'def f(a):\\n    return a < 2\\n']
+    ['def f(a):\\n    return a <= 1\\n', 'def f(a):\\n    return a < 0\\n']
     """
     return [
         Mutant(edit.apply(source), edit.operator, edit.line, edit.prior)
