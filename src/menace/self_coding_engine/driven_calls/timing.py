@@ -21,6 +21,7 @@ import os
 import select
 import signal
 import time
+from collections import Counter, OrderedDict, defaultdict, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 WARM_SECONDS = 0.02
 """A child runs calls beforehand, for late imports and the like, until so much is used."""
+
+_CONTAINERS = {list, tuple, dict, set, frozenset, deque, defaultdict, OrderedDict, Counter}
 
 SETTLED_SECONDS, SETTLED_NS = 0.0005, 300_000
 """So long after a pass its process is looked at again, and may have used so much more."""
@@ -78,8 +81,7 @@ class TimingServer:
     def _open(self, calls: Sequence[Json]) -> int:
         _decoded(calls)
         gc.collect()
-        # What is frozen here is not gone through again by a child that collects. The inputs are,
-        # on purpose: so the pages that they share with the parent are split before the clock runs.
+        # A child that collects before its pass need not go through what is frozen here.
         gc.freeze()
         self.calls = _decoded(calls)
         return len(self.calls)
@@ -135,6 +137,7 @@ class TimingServer:
                 _warm(self._bound(calls))
             passes = [self._bound(calls) for _ in range(copies - 1)]
             passes = [_copied(bound) for bound in passes] + [self._bound(calls)]
+            _split_pages(passes[-1])
             gc.collect()
             gc.freeze()
             os.write(ready, b"r")
@@ -183,6 +186,17 @@ def _keep_only(*kept: int) -> None:
     edges = sorted({2, *kept})
     for low, high in zip(edges, [*edges[1:], 1 << 12], strict=True):
         os.closerange(low + 1, high)
+
+
+def _split_pages(calls: Iterable[_Call]) -> None:
+    """Touch the counts of references of all inputs.
+
+    The inputs of the last copy are the parent's own, and a page that is first written to has to be
+    copied from it. Done within the pass, that would be counted as the text's work.
+    """
+    level: list[Any] = [part for call in calls for part in call[1:]]
+    while level:
+        level = [item for item in gc.get_referents(*level) if type(item) in _CONTAINERS]
 
 
 def _warm(calls: Sequence[_Call]) -> None:

@@ -50,7 +50,8 @@ class TimingSettings:
         Up to this length a block runs its texts in an order and then in the reverse order, so
         that a drift of the machine cancels within the block.
     warm_seconds
-        Up to this length some calls are run beforehand, untimed; a longer pass warms itself.
+        Where the shorter text's pass is no longer than this, some calls are run beforehand,
+        untimed; longer passes warm themselves.
     call_seconds
         A pass that takes longer on the wall clock is given up.
     hopeless_ratio
@@ -238,7 +239,6 @@ class _Run:
         )
         length = seconds * self._copies
         self._mirror = length <= self._timing.mirror_seconds
-        self._warm = length <= self._timing.warm_seconds
         return self._look_at_new(seconds)
 
     def _look_at_new(self, before: float) -> str:
@@ -247,6 +247,8 @@ class _Run:
             if isinstance(found, str):
                 return f"the new text cannot be timed: {found}"
         least = min(found for found in tries if isinstance(found, float))
+        shorter = min(before, least) * self._copies
+        self._warm = shorter <= self._timing.warm_seconds
         if least > self._timing.hopeless_ratio * before:
             self.after.append(math.log(least / before))
             return f"the new text is slower: {least / before:.3g} times the time"
