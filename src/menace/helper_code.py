@@ -293,8 +293,7 @@ class HelperCode:
         HelperCodeError
             If the commit or the file in it is missing.
         """
-        if not commit or not set(commit) <= set("0123456789abcdef"):
-            raise HelperCodeError(f"{commit!r} is no commit.", remedy="give its hexadecimal number")
+        _check_commit(commit)
         return _git(self.repository, "show", "--no-textconv", f"{commit}:./{self.path}")
 
     def files(self, commit: str) -> list[str]:
@@ -305,6 +304,7 @@ class HelperCode:
         HelperCodeError
             If the commit is missing.
         """
+        _check_commit(commit)
         listed = _git(self.repository, "ls-tree", "-r", "-z", "--name-only", commit)
         return [path for path in listed.split("\0") if path.endswith(".py")]
 
@@ -332,6 +332,12 @@ def _loaded(code: HelperCode, commit: str) -> FeatureHelper:
 
     modules = RepositoryModules(code.files(commit), read, label=label)
     return FeatureHelper.of_modules(modules, code.path, code.function)
+
+
+def _check_commit(commit: str) -> None:
+    # It may come from a package: what is no number could be an option of git.
+    if not commit or not set(commit) <= set("0123456789abcdef"):
+        raise HelperCodeError(f"{commit!r} is no commit.", remedy="give its hexadecimal number")
 
 
 def _git(repository: Path, *arguments: str) -> str:

@@ -209,15 +209,17 @@ def _differences(schema: Schema) -> Iterator[Idea]:
             span,
         )
     for column in schema.of(Kind.GRADE, Kind.FLAG, Kind.CATEGORY):
-        value = text(column.name)
         name = slug("rows_since", column.name, "changed")
-        changed = f"({value} != {value}.shift()).cumsum()"
         yield Idea(
             name,
             f"Count for how many of the last 24 rows {spoken(column.name)} is as it is.",
-            ((name, f"rows.groupby({changed}).cumcount().clip(upper=24)"),),
+            ((name, "rows.groupby(spells).cumcount().clip(upper=24)"),),
             "time_since_a_change",
             25,
+            before=(
+                f"values = {text(column.name)}",
+                "spells = (values != values.shift()).cumsum()",
+            ),
         )
 
 
@@ -299,16 +301,16 @@ def _calendar_of_time(schema: Schema) -> Iterator[Idea]:
     for column in schema.of(Kind.TIME):
         time = f"_time(rows, {literal(column.name)})"
         for name, sentence, expression in (
-            ("weekend", "Tell weekends apart.", f"({time}.dt.dayofweek >= 5).astype(float)"),
+            ("weekend", "Tell weekends apart.", f"({time}.dt.day_of_week >= 5).astype(float)"),
             (
                 "hour_of_week",
                 "Number the hours of the week.",
-                f"24 * {time}.dt.dayofweek + {time}.dt.hour",
+                f"24 * {time}.dt.day_of_week + {time}.dt.hour",
             ),
             (
                 "hour_by_weekend",
                 "Tell the hours of weekends apart.",
-                f"24 * ({time}.dt.dayofweek >= 5) + {time}.dt.hour",
+                f"24 * ({time}.dt.day_of_week >= 5) + {time}.dt.hour",
             ),
             ("day_of_month", "Number the days of the month.", f"{time}.dt.day"),
             ("month", "Number the months.", f"{time}.dt.month"),

@@ -104,11 +104,10 @@ def _item(item: str) -> str:
     if len(line) <= _LINE:
         return line
     name, expression = item.split(": ", 1)
-    parts = re.split(r"(?<=\)) ([-+*/]) ", expression, maxsplit=1)
-    if len(parts) < 3:
-        return line
-    first, sign, second = parts
-    inner = f"{' ' * 16}{first}\n{' ' * 16}{sign} {second}"
+    inner = f"{' ' * 16}{expression}"
+    if len(inner) > _LINE:
+        first, *others = re.split(r"(?<=\)) (?=[-+*/] )", expression, maxsplit=1)
+        inner = "\n".join(f"{' ' * 16}{part}" for part in (first, *others))
     return f"            {name}: (\n{inner}\n            ),"
 
 
@@ -234,7 +233,9 @@ def _inserted(rest: str, texts: dict[str, str], context: int, function: str) -> 
     if by_hand is not None:
         own = _lines_of(by_hand)[0]
         after = "".join([*lines[place:own], decorator, *lines[own:]]).strip("\n")
-    whole = _spaced([piece for piece in (top, before, block.strip("\n"), after) if piece.strip()])
+    rest = _spaced([piece for piece in (before, block.strip("\n"), after) if piece.strip()])
+    apart = "\n\n\n" if rest.startswith(("def ", "class ", "@", "#")) else "\n\n"
+    whole = (top + apart if top else "") + rest
     _parsed(whole)
     return whole
 
