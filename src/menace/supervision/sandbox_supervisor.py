@@ -71,16 +71,20 @@ class SandboxSupervision(Supervision):
     def start(self) -> subprocess.Popen[bytes]:
         """Start bubblewrap, as an ordinary user in any case."""
         program, operations = self.order["program"], self.order["operations"]
-        prepare = prepare_child
+        user: int | None = None
         if os.geteuid() == 0:
             from menace.supervision import root_stage
 
             user = root_stage.spare_user()
             program, operations = root_stage.stage(program, operations, user)
 
-            def prepare() -> None:
+        def prepare() -> None:
+            # If the machine runs out of memory, this family is the first to go.
+            with open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
+                score.write("1000")
+            if user is not None:
                 root_stage.give_up_root(user)
-                prepare_child()  # changing the user has undone it
+            prepare_child()  # last, since a change of the user undoes it
 
         files = {name: _memory_file(b64decode(text)) for name, text in self.order["data"].items()}
         arguments = [

@@ -121,6 +121,7 @@ def layout(
         ["--ro-bind", str(INSIDE / "nothing"), "/dev/zero"],  # mapped, it is uncounted memory
         ["--ro-bind", str(INSIDE), f"{INSIDE_PLACE}/inside"],
         ["--ro-bind-data", "{guard}", GUARD_SETTINGS],
+        ["--remount-ro", "/proc"],  # else one could write into another's memory there
         ["--remount-ro", "/dev"],
         ["--remount-ro", "/"],
         ["--chdir", str(folder), "--clearenv"],

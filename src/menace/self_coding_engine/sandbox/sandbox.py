@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from menace.records import Json
 
-MOST_FILES = 256
+MOST_FILES = 128
 """File descriptors of a process."""
 
 MOST_ADDRESS_SPACE = 4

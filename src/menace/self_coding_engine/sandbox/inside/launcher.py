@@ -98,9 +98,6 @@ def _become(order: dict[str, Any]) -> None:
     channel = order["report_descriptor"]
     try:
         os.setsid()
-        # If the machine runs out of memory, this family is the first to go.
-        with open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
-            score.write("1000")
         version = _restrict(order["read"], order["write"])
         os.umask(0o022)
         _limit(order["limits"])

@@ -146,8 +146,8 @@ class _Handlers:
             handlers[event] = lambda path, *_: self._write(path)
         for event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
             handlers[event] = lambda host, *_: self._tell(f"network: looks up {host}")
-        for event in ("resource.setrlimit", "resource.prlimit"):
-            handlers[event] = lambda *words: self._tell(f"limits: sets {words[-2]} to {words[-1]}")
+        handlers["resource.setrlimit"] = self._limit
+        handlers["resource.prlimit"] = lambda process, *_: self._tell(f"limits: of {process}")
         handlers["urllib.Request"] = lambda url, *_: self._tell(f"network: asks for {url}")
         handlers["sqlite3.enable_load_extension"] = lambda *_: self._tell("program: a library")
         return handlers
@@ -219,6 +219,12 @@ class _Handlers:
     def _kill(self, process: int, signal: int) -> None:
         if signal and (process <= 1 or process == self._parent()):
             self._tell(f"signal: {int(signal)} to process {process}")
+
+    def _limit(self, kind: int, limits: Any) -> None:
+        """Tell only of a limit that is to be wider than it may be; −1 is none at all."""
+        wanted, hard = limits[1], sys.modules["resource"].getrlimit(kind)[1]
+        if hard != -1 and (wanted == -1 or wanted > hard):
+            self._tell(f"limits: raises number {kind} to {wanted}")
 
     def _function(self, name: Any) -> None:
         if name in _FORBIDDEN_FUNCTIONS:
