@@ -83,7 +83,10 @@ def only_constants_differ(before: str, after: str) -> bool:
 
 
 def _columns(frame: dict[str, Any]) -> list[list[Any]]:
-    return [list(pair) for pair in zip(frame["columns"]["v"], frame["v"], strict=True)]
+    """Pair the names of an encoded frame's columns with what is in them."""
+    names = frame["columns"]
+    known = list(range(*names["range"])) if "range" in names else names["column"]["v"]
+    return [list(pair) for pair in zip(known, frame["v"], strict=True)]
 
 
 def _has_all(before: list[list[Any]], after: list[list[Any]]) -> bool:
