@@ -237,10 +237,9 @@ class SandboxWorkbench:
 
     def _folds(self) -> Folds | None:
         """Prepare the bot's rows once for all texts."""
-        if self._prepared is None and None not in (self._judge, self._rows, self._bot):
-            judge, rows, bot = self._judge, self._rows, self._bot
-            if judge is not None and rows is not None and bot is not None:
-                self._prepared = judge.on(rows, bot)
+        judge, rows, bot = self._judge, self._rows, self._bot
+        if self._prepared is None and judge is not None and rows is not None and bot is not None:
+            self._prepared = judge.on(rows, bot)
         return self._prepared
 
     def features(self, source: str) -> pd.DataFrame | None:
