@@ -25,7 +25,6 @@ from menace.self_coding_engine.sandbox import (
     sandbox_state,
 )
 from menace.self_coding_engine.sandbox.proof import what_is_wrong
-from menace.self_coding_engine.sandbox.seccomp import seccomp_filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -357,17 +356,3 @@ def test_the_probe_sees_that_nothing_holds_where_there_is_no_sandbox(
 
 def test_a_program_that_is_no_bubblewrap_holds_nothing() -> None:
     assert "does not start" in str(what_is_wrong(Sandbox("/bin/false")))
-
-
-def test_the_filter_is_made_for_two_kinds_of_machine_only() -> None:
-    for machine in ("x86_64", "aarch64"):
-        program = seccomp_filter(machine)
-        steps = [program[at : at + 8] for at in range(0, len(program), 8)]
-        assert len(steps) * 8 == len(program)
-        for at, step in enumerate(steps):
-            if step[0] & 7 == 5:  # no jump leads out of the program
-                assert at + 1 + max(step[2], step[3]) < len(steps)
-        assert steps[-1][0] == 6
-    assert seccomp_filter("x86_64") != seccomp_filter("aarch64")
-    with pytest.raises(SandboxError, match="riscv64"):
-        seccomp_filter("riscv64")
