@@ -221,7 +221,7 @@ def _pass(passes: Iterable[Sequence[_Call]]) -> None:
 def _watch(clock: int, go: int, ready: int, until: float) -> Json:
     """Let the child run once, and read its clock before and after."""
     if not _waited(ready, until):
-        return {"error": "the text did not load in time, or ended while it was loaded"}
+        return {"error": "it did not get ready: it did not load, or a call ended its process"}
     start_clock, start = time.monotonic_ns(), time.clock_gettime_ns(clock)
     os.write(go, b"g")
     if not _waited(ready, until):

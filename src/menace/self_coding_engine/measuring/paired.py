@@ -171,8 +171,8 @@ class Verdict:
     better
         The new text is.
     hopeless
-        More blocks are not expected to make it so: the interval of all blocks, the same estimate
-        with a width that shrinks by the square root of their number, would reach the least gain.
+        More blocks are not expected to make it so: with the same estimate, and a width that
+        shrinks by the square root of their number, the last interval would reach the least gain.
     """
 
     after: Estimate
@@ -182,11 +182,18 @@ class Verdict:
     hopeless: bool
 
 
-def _expected_high(new: Estimate, blocks: int, settings: PairedSettings) -> float:
-    width = new.high - new.centre
-    if not math.isfinite(width):
-        return -math.inf if new.centre < 0 else math.inf
-    return new.centre + width * math.sqrt(blocks / settings.looks[-1])
+ONE_SIGMA = 0.1587
+"""Chance that a normal variable lies more than a standard deviation above its mean."""
+
+
+def _expected_high(after: Sequence[float], settings: PairedSettings) -> float:
+    """Say where the interval of all blocks would end, if the estimate stayed as it is."""
+    middle = signed_rank_interval(after, ONE_SIGMA)
+    if not math.isfinite(middle.high):
+        return -math.inf
+    z = statistics.NormalDist().inv_cdf(1 - settings.false_alarm / len(settings.looks))
+    shrunk = math.sqrt(len(after) / settings.looks[-1])
+    return middle.centre + z * shrunk * (middle.high - middle.centre)
 
 
 def judge(
@@ -215,5 +222,5 @@ def judge(
         again=noise,
         floor=floor,
         better=new.high < -floor,
-        hopeless=new.low > -gain or _expected_high(new, len(after), settings) > -gain,
+        hopeless=new.low > -gain or _expected_high(after, settings) > -gain,
     )

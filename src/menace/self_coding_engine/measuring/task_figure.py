@@ -130,9 +130,9 @@ def successive_halving(
                 found[place].append(figure)
         left.sort(key=lambda place: statistics.median(found[place]))
         left = [place for place in left if math.isfinite(found[place][0])]
+        left = left[: math.ceil(len(left) / 2)]
         if len(left) <= 1:
             break
-        left = left[: math.ceil(len(left) / 2)]
     return _best(found, left)
 
 
