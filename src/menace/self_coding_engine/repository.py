@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 from contextlib import contextmanager
@@ -15,8 +14,6 @@ from menace.self_coding_engine.worktrees import Worktrees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-_log = logging.getLogger(__name__)
 
 _UNDER_WAY = {
     "MERGE_HEAD": "a merge",
