@@ -356,3 +356,9 @@ def test_the_probe_sees_that_nothing_holds_where_there_is_no_sandbox(
 
 def test_a_program_that_is_no_bubblewrap_holds_nothing() -> None:
     assert "does not start" in str(what_is_wrong(Sandbox("/bin/false")))
+
+
+def test_the_example_on_the_sandboxs_page_runs(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "sandbox.md"
+    example = page.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    subprocess.run([sys.executable, "-c", example], cwd=tmp_path, check=True)
