@@ -3,10 +3,10 @@
 ``python -m benchmarks.repair --data FILE.jsonl.gz --budget-seconds 60 --out OUT.json``
 
 ``--data`` takes programs in the form of HumanEvalFix: ``example_test`` is what the search sees, and
-``test`` judges what it proposes. ``--quixbugs DIR`` takes a checkout of the QuixBugs Python programs:
-of each program's tests every other one is seen, the rest judges; a program with a single test is
-judged by that one, and where the checkout has the correct program, the patch is also compared with
-that on further inputs. Either may be given alone.
+``test`` judges what it proposes. ``--quixbugs DIR`` takes a checkout of the QuixBugs programs in
+Python: of each program's tests every other one is seen, the rest judges; a program with a single
+test is judged by that one, and where the checkout has the correct program, the patch is also
+compared with that on further inputs. Either may be given alone.
 
 Each program gets the same time on the clock, the start of its sandbox included; a proposed patch is
 judged afterwards, in a sandbox of its own. ``plausible`` counts proposed patches (all visible tests
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.repair.programs import Program
+
 
 def summary(rows: Sequence[Row], budget_seconds: float, seconds: float) -> dict[str, Any]:
     """Put the rows into the form of OUT.json."""

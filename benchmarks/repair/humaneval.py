@@ -106,9 +106,9 @@ def read_programs(path: Path) -> list[HumanEvalProgram]:
 
 
 def split_asserts(script: str) -> list[str]:
-    """Split a script into scripts of one assert each, with all that stands before it.
+    r"""Split a script into scripts of one assert each, with all that stands before it.
 
-    >>> for text in split_asserts("def check(f):\\n    x = 1\\n    assert f(x)\\ncheck(g)"):
+    >>> for text in split_asserts("def check(f):\n    x = 1\n    assert f(x)\ncheck(g)"):
     ...     print(text)
     def check(f):
         x = 1
@@ -170,13 +170,13 @@ def _asserts_by_line(script: str) -> list[str]:
 
 
 def doctest_asserts(text: str) -> list[str]:
-    """Make a script of each example of a docstring whose result is written as an expression.
+    r"""Make a script of each example of a docstring whose result is written as an expression.
 
-    >>> doctest_asserts(">>> 1 + 1\\n2\\n")
+    >>> doctest_asserts(">>> 1 + 1\n2\n")
     ['assert (1 + 1) == (2)']
     """
     try:
-        examples = doctest.DocTestParser().get_examples(text.replace('\"\"\"', ""))
+        examples = doctest.DocTestParser().get_examples(text.replace('"""', ""))
     except ValueError:
         return []
     found = []

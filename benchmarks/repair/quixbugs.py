@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.repair.programs import Attempt
 from benchmarks.repair.searching import search
 from menace.self_coding_engine.repair.choosing import result_type
 from menace.self_coding_engine.repair.inputs import further_inputs
@@ -14,7 +12,9 @@ from menace.self_coding_engine.testing import TestServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from benchmarks.repair.programs import Attempt
     from menace.self_coding_engine.sandbox import Sandbox
 
 PROGRAMS, TESTS, CORRECT = "python_programs", "python_testcases", "correct_python_programs"
@@ -32,7 +32,7 @@ def visible_half(tests: Sequence[str]) -> list[str]:
 
 
 def held_out_half(tests: Sequence[str]) -> list[str]:
-    """The others; of a single test, that one."""
+    """Give the others; of a single test, that one."""
     return list(tests[1::2]) or list(tests)
 
 
@@ -64,7 +64,7 @@ class QuixBugsProgram:
         return f"pytest -q {TESTS}/test_{self.name}.py"
 
     def source(self) -> str:
-        """The faulty text."""
+        """Read the faulty text."""
         return (self.root / self.target).read_text(encoding="utf-8")
 
     def attempt(self, sandbox: Sandbox, seconds: float) -> Attempt:

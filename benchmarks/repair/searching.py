@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from menace.self_coding_engine.sandbox import Sandbox
 
-TEST_SECONDS = 1.0
+TEST_SECONDS = 0.5
 """CPU time of a test of the faulty program: these hang more often than they compute."""
 
 SPARE_SECONDS = 0.3
@@ -76,6 +76,8 @@ def search(
             "inputs": choice.inputs,
             "cost": round(choice.patch.cost, 2),
             "edits": len(choice.patch.edits),
+            "mass": round(choice.mass, 5),
+            "evidence": round(found.evidence, 2),
         }
     proposed = found.status == "repaired" and choice is not None
     return Attempt(

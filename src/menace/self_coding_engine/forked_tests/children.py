@@ -11,6 +11,7 @@ import select
 import signal
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,27 @@ if TYPE_CHECKING:
 
 MEMORY_ABOVE_BYTES = 1 << 30
 """Address space that a child may take beyond its parent's."""
+
+
+_private: set[int] = set()
+
+
+def keep_private(*descriptors: int) -> None:
+    """Let no child have these descriptors: what a text writes there would pass for an answer."""
+    _private.update(descriptors)
+
+
+def release_private(*descriptors: int) -> None:
+    """Take descriptors back that are about to be closed: their numbers will be used again."""
+    _private.difference_update(descriptors)
+
+
+def close_private() -> None:
+    """Close them; in a child, before anything else runs."""
+    for descriptor in _private:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    _private.clear()
 
 
 @dataclass(slots=True)
@@ -74,6 +96,7 @@ def _be_child(body: Callable[[Tell], None], writing: int) -> None:
     try:
         with contextlib.suppress(OSError):
             os.setpgid(0, 0)
+        close_private()
         _limit_memory()
         gc.disable()
         with os.fdopen(writing, "wb", buffering=0) as pipe:
@@ -89,8 +112,8 @@ def _be_child(body: Callable[[Tell], None], writing: int) -> None:
 
 
 def _limit_memory() -> None:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        now = int(file.read().split()[0]) * resource.getpagesize()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    now = pages * resource.getpagesize()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = now + MEMORY_ABOVE_BYTES
     if soft == resource.RLIM_INFINITY or soft > most:

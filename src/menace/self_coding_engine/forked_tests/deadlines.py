@@ -23,7 +23,7 @@ class OutOfTimeError(BaseException):
     """Raised inside a test whose time is up; not an ``Exception``, so few tests swallow it."""
 
 
-LEAST_SECONDS = 0.2
+LEAST_SECONDS = 0.1
 TIMES_SLOWEST = 20.0
 
 
@@ -34,11 +34,16 @@ class Pace:
     ----------
     most_seconds
         CPU time of a test as long as none has been interrupted.
+
+    Attributes
+    ----------
+    slowest_seconds
+        CPU time of the slowest test that was not interrupted.
     """
 
     def __init__(self, most_seconds: float) -> None:
         self._most_seconds = most_seconds
-        self._slowest_seconds = 0.0
+        self.slowest_seconds = 0.0
         self._struck = False
 
     @property
@@ -46,7 +51,7 @@ class Pace:
         """CPU time of the next test."""
         if not self._struck:
             return self._most_seconds
-        fair = max(LEAST_SECONDS, TIMES_SLOWEST * self._slowest_seconds)
+        fair = max(LEAST_SECONDS, TIMES_SLOWEST * self.slowest_seconds)
         return min(self._most_seconds, fair)
 
     @contextmanager
@@ -59,7 +64,7 @@ class Pace:
         except OutOfTimeError:
             self._struck = True
             raise
-        self._slowest_seconds = max(self._slowest_seconds, time.process_time() - began)
+        self.slowest_seconds = max(self.slowest_seconds, time.process_time() - began)
 
 
 class _Interrupts:

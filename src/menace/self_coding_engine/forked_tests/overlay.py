@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import os
 from importlib.machinery import SourceFileLoader
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ def lay_over(path: str, source: str) -> None:
     and by path (``spec_from_file_location``) both end there. Tracebacks show the new text.
     """
     path = os.path.realpath(path)
+    ending = f"{os.sep}{Path(path).name}"
 
     def is_target(name: str) -> bool:
-        return os.path.basename(name) == os.path.basename(path) and os.path.realpath(name) == path
+        return f"{os.sep}{name}".endswith(ending) and os.path.realpath(name) == path
 
     def get_code(self: SourceFileLoader, fullname: str) -> CodeType | None:
         origin = self.get_filename(fullname)

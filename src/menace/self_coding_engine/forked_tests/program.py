@@ -45,11 +45,13 @@ def _forget() -> None:
 def main() -> None:
     """Serve until the pipe ends."""
     _make_way(Path(sys.argv[1]))
+    from menace.self_coding_engine.forked_tests.children import keep_private
     from menace.self_coding_engine.forked_tests.server import ForkServer
 
     _forget()
 
     reading, writing = _borrowed_pipes()
+    keep_private(reading, writing)
     server = ForkServer()
     with os.fdopen(reading, "rb") as requests, os.fdopen(writing, "wb", buffering=0) as answers:
         for line in requests:

@@ -38,6 +38,7 @@ class CollectedTests:
         self._items = {item.nodeid: item for item in session.items}
         self.ids = list(self._items)
         self._session = session
+        self._target = target
         module = next(
             (
                 module
@@ -56,13 +57,14 @@ class CollectedTests:
         if self.references is None:
             message = "no test imports the target"
             raise ImportError(message)
+        lay_over(self._target, source)
         self.references.replace(source, recorder)
         for item in self._items.values():
             if isinstance(item, pytest.Function) and "obj" in vars(item):
                 del item.obj
 
     def namespace(self) -> dict[str, Any]:
-        """What the text has defined."""
+        """Give what the text has defined."""
         return {} if self.references is None else vars(self.references.module)
 
     def call(self, name: str) -> None:

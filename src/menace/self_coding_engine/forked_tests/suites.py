@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MODULE = "candidate"
 """Name of the module that a text of assert scripts makes."""
 
+LOAD_SECONDS = 5.0
+"""CPU time that importing a text may take where nothing is known of it."""
+
 SLOW = "took more than"
 """How the message of a test that was interrupted begins."""
 
@@ -27,7 +30,7 @@ MOST_MESSAGE_CHARACTERS = 2000
 class Suite(Protocol):
     """Tests with names known beforehand."""
 
-    ids: Sequence[str]
+    ids: list[str]
 
     def load(self, source: str, recorder: CallRecorder | None) -> None:
         """Put a text in place of the target; raises what the text raises."""
@@ -71,7 +74,7 @@ class Cases:
         exec(self._codes[name], dict(self._shown))  # noqa: S102
 
     def namespace(self) -> dict[str, Any]:
-        """What the text has defined."""
+        """Give what the text has defined."""
         return self._namespace
 
 
@@ -116,8 +119,8 @@ class References:
             slots[name] = namespace.get(original)
 
 
-def run_test(suite: Suite, name: str, pace: Pace) -> str:
-    """Run one test; ``""`` if it passed, else the end of what it said."""
+def run_test(suite: Suite, name: str, pace: Pace, *, quiet: bool = False) -> str:
+    """Run one test; ``""`` if it passed, else the end of what it said, or quietly just a word."""
     random.seed(0)
     cpu_seconds = pace.seconds
     try:
@@ -126,7 +129,7 @@ def run_test(suite: Suite, name: str, pace: Pace) -> str:
     except OutOfTimeError:
         return f"{SLOW} {cpu_seconds:.3g} s of CPU time"
     except BaseException as error:  # noqa: BLE001 - a test may raise anything
-        return _message(error)
+        return "failed" if quiet else _message(error)
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Single edits of a text as mutants: how many of them do its tests notice?"""
+"""Single edits of a text as mutants, to see how many of them its tests notice."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Mutant:
 
 
 def mutants(source: str) -> list[Mutant]:
-    """Make the mutants of a text, likeliest first.
+    r"""Make the mutants of a text, likeliest first.
 
     Those are the edits that break code the way bugs do: other operators, off by one, other
     variables and constants, what is left out. Some behave like the original; nothing here can tell.
@@ -49,8 +49,8 @@ def mutants(source: str) -> list[Mutant]:
 
     Examples
     --------
-    >>> [mutant.source for mutant in mutants("def f(a):\\n    return a < 1\\n")][:2]
-    ['def f(a):\\n    return a <= 1\\n', 'def f(a):\\n    return a < 0\\n']
+    >>> [mutant.source for mutant in mutants("def f(a):\n    return a < 1\n")][:2]
+    ['def f(a):\n    return a <= 1\n', 'def f(a):\n    return a < 0\n']
     """
     return [
         Mutant(edit.apply(source), edit.operator, edit.line, edit.prior)

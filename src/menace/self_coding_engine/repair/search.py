@@ -10,7 +10,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from menace.self_coding_engine.repair.choosing import Choice, Patched, choose, result_type
+from menace.self_coding_engine.repair.choosing import (
+    LEAST_CONFIDENCE,
+    Choice,
+    Patched,
+    choose,
+    result_type,
+)
 from menace.self_coding_engine.repair.edits import apply_all
 from menace.self_coding_engine.repair.generation import single_edits
 from menace.self_coding_engine.repair.inputs import further_inputs
@@ -58,8 +64,6 @@ MORE_CHUNKS = 20
 """Of pairs that are tried once one has passed, for others to compare it with."""
 
 STEP_EDITS = 2000
-LEAST_SHARE = 0.35
-"""A choice whose group has less of the likelihood is not proposed."""
 
 
 @dataclass(slots=True)
@@ -312,7 +316,8 @@ class RepairSearch:
         if not patches:
             return self._found("unrepaired")
         choice = self._choose(patches, seen)
-        sure = choice.share >= LEAST_SHARE and self._confirmed(choice.patch)
+        sure = choice.confidence(self._evidence) >= LEAST_CONFIDENCE
+        sure = sure and self._confirmed(choice.patch)
         return self._found("repaired" if sure else "unsure", choice, patches)
 
     def _confirmed(self, patch: Patched) -> bool:

@@ -22,11 +22,14 @@ class Screened:
     why
         ``""``, or what went wrong: ``load``, ``slow``, ``rest`` (a test that used to pass), or how
         the process ended.
+    slowest_seconds
+        CPU time of the slowest test that came to its end.
     """
 
     passed: frozenset[str]
     seen: str = ""
     why: str = ""
+    slowest_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

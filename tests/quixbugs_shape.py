@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 CONFTEST = """
@@ -133,7 +134,7 @@ class TestDeepest:
         assert deepest(tree) == 4
 """
 
-PROGRAMS = {
+PROGRAMS: dict[str, tuple[str, str, str | list[list[object]]]] = {
     "prefix_sums": (
         """
 def prefix_sums(values):
@@ -195,8 +196,12 @@ def clamped(values, low, high):
 def clamped(values, low, high):
     return [max(low, min(high, value)) for value in values]
 """,
-        [[[[1, 5, 9], 2, 6], [2, 5, 6]], [[[0], 0, 1], [0]], [[[7, 7], 1, 3], [3, 3]]]
-        + [[[[-4, 4], -1, 1], [-1, 1]]],
+        [
+            [[[1, 5, 9], 2, 6], [2, 5, 6]],
+            [[[0], 0, 1], [0]],
+            [[[7, 7], 1, 3], [3, 3]],
+            [[[-4, 4], -1, 1], [-1, 1]],
+        ],
     ),
     "stairs": (
         """
@@ -262,20 +267,20 @@ def only_case(text):
 """Name → faulty text, correct text, and its test: JSON cases or a file."""
 
 
-def write_checkout(root: Path, *, correct: bool = True) -> Path:
-    """Write the folder, with or without the correct programs."""
-    folders = ("python_programs", "python_testcases", "json_testcases")
-    for folder in (*folders, *(["correct_python_programs"] if correct else [])):
+def write_checkout(root: Path, *, only: Collection[str] = tuple(PROGRAMS)) -> Path:
+    """Write the folder with these programs."""
+    folders = ("python_programs", "python_testcases", "json_testcases", "correct_python_programs")
+    for folder in folders:
         (root / folder).mkdir(parents=True)
     (root / "conftest.py").write_text(CONFTEST)
     (root / "python_testcases" / "load_testdata.py").write_text(LOADER)
     (root / "python_testcases" / "node.py").write_text(NODE)
     (root / "python_programs" / "node.py").write_text(NODE)
     (root / "python_programs" / "__init__.py").write_text("")
-    for name, (faulty, right, tests) in PROGRAMS.items():
+    for name in only:
+        faulty, right, tests = PROGRAMS[name]
         (root / "python_programs" / f"{name}.py").write_text(faulty)
-        if correct:
-            (root / "correct_python_programs" / f"{name}.py").write_text(right)
+        (root / "correct_python_programs" / f"{name}.py").write_text(right)
         if isinstance(tests, str):
             text = tests
         else:
