@@ -243,6 +243,20 @@ def test_a_session_ends_with_its_reason(
             session.ask({}, seconds=1.0)
 
 
+def test_who_answers_twice_is_not_asked_for_long(sandbox: Sandbox, folder: Path) -> None:
+    twice = """
+import sys
+for line in sys.stdin:
+    for word in ('forged', 'real'):
+        print('{"answer": "%s"}' % word, flush=True)
+"""
+    with sandbox.session(python(twice), folder=folder, limits=SHORT) as session:
+        with pytest.raises(SessionEndedError) as caught:
+            for _ in range(100):
+                session.ask({}, seconds=20.0)
+        assert caught.value.reason == "output"
+
+
 def test_a_session_that_passes_a_limit_ends_with_it(sandbox: Sandbox, folder: Path) -> None:
     limits = SandboxLimits(cpu_seconds=1.0)
     with sandbox.session(python(ECHO), folder=folder, limits=limits) as session:

@@ -148,8 +148,15 @@ def temporary_bytes(limits: SandboxLimits) -> int:
 
 
 def interpreter() -> list[Path]:
-    """Places of this Python and its environment."""
-    return [Path(sys.base_prefix).resolve(), Path(sys.prefix)]
+    """Places of this Python and its environment, under all names by which they find each other."""
+    base = Path(sys.base_prefix)
+    places = [base, base.resolve(), Path(sys.prefix)]
+    link = Path(sys.executable)
+    while link.is_symlink():
+        link = link.parent / link.readlink()
+        if not any(place in link.parents for place in places):
+            places.append(link)
+    return places
 
 
 def _libraries() -> list[list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import selectors
+import socket
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
@@ -12,7 +13,6 @@ from menace.self_coding_engine.sandbox.limits import SandboxRun, SessionEndedErr
 from menace.supervision.process_family import cpu_seconds, family
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from menace.records import Json
@@ -73,11 +73,13 @@ class SandboxSession:
         Raises
         ------
         SessionEndedError
-            If the process has ended, passed a limit, answered something else than a JSON object, or
-            did not answer in time. Nothing of it runs any more then.
+            If the process has ended, passed a limit, answered something else than a JSON object,
+            spoke without being asked, or did not answer in time. Nothing of it runs any more then.
         """
         if self._run is not None:
             raise SessionEndedError("the session in the sandbox is over.", self._run)
+        if self._has_spoken():
+            raise self._ended("output", "it spoke without being asked")
         until = time.monotonic() + seconds
         try:
             self._send(json.dumps(document).encode() + b"\n", until)
@@ -110,6 +112,13 @@ class SandboxSession:
         if reason is not None and run.reason in ("exited", "killed"):
             run = self._run = replace(run, reason=reason)  # type: ignore[arg-type]
         return SessionEndedError(f"the session in the sandbox is over: {what}.", run)
+
+    def _has_spoken(self) -> bool:
+        """Whether something waits to be read: then what came as the last answer was none."""
+        try:
+            return bool(self._channel.recv(1, socket.MSG_PEEK))
+        except (BlockingIOError, ConnectionResetError):
+            return False
 
     def _send(self, line: bytes, until: float) -> None:
         waiting = memoryview(line)
