@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from menace.self_coding_engine.driven_calls.encoding import decode
 from menace.self_coding_engine.driven_calls.importing import (
     find_imports_in,
-    import_roots,
+    import_place,
     load_afresh,
 )
 from menace.self_coding_engine.driven_calls.unencodable import UnencodableError
@@ -96,7 +96,8 @@ class TimingServer:
 
     def _is_elsewhere(self, name: str) -> bool:
         top = name.partition(".")[0]
-        roots, _ = import_roots(self.folder, self.target)
+        place = import_place(self.folder, self.target)
+        roots = (*place.first, *place.last)
         if any(
             (Path(root) / top).exists() or (Path(root) / f"{top}.py").exists() for root in roots
         ):
