@@ -57,3 +57,10 @@ def test_further_inputs_keep_types_signs_and_letters() -> None:
 def test_without_calls_there_are_no_inputs() -> None:
     assert further_inputs(()) == []
     assert further_inputs((Call("f", "()", "1"),)) == []
+
+
+def test_lists_that_were_always_in_order_stay_in_order() -> None:
+    calls = (Call("f", "([1, 4, 9], [2, 2, 1])", "1"), Call("f", "([3, 5], [1])", "2"))
+    for _, text in further_inputs(calls):
+        ordered, _ = ast.literal_eval(text)
+        assert ordered == sorted(set(ordered))

@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from menace.self_coding_engine.testing.observations import Call
 
@@ -21,7 +21,8 @@ def further_inputs(
 ) -> list[tuple[str, str]]:
     """Make inputs for the functions that tests call, other than those of the tests.
 
-    Values keep their types; numbers keep to signs that were seen, letters to those that were.
+    Values keep their types; numbers keep to signs that were seen, letters to those that were, and
+    lists that were always in order, or without repeats, stay so.
 
     Parameters
     ----------
@@ -41,6 +42,7 @@ def further_inputs(
     if not read:
         return []
     mutation = _Mutation(chance, [arguments for _, arguments in read])
+    shapes = _shapes(read)
     found: dict[tuple[str, str], None] = {}
     for round_number in range(MOST_TRIES * most):
         function, arguments = read[round_number % len(read)]
@@ -48,7 +50,10 @@ def further_inputs(
         if changed:
             for _ in range(chance.choice((1, 1, 2, 3))):
                 place = chance.randrange(len(changed))
-                changed[place] = mutation.of(changed[place])
+                value = mutation.of(changed[place])
+                for shape in shapes.get((function, place), ()):
+                    value = shape(value)
+                changed[place] = value
         if chance.random() < 0.2:
             _, other = chance.choice(read)
             if len(other) == len(changed) and changed:
@@ -60,6 +65,39 @@ def further_inputs(
             if len(found) >= most:
                 break
     return list(found)
+
+
+def _shapes(
+    read: Sequence[tuple[str, tuple[Any, ...]]],
+) -> dict[tuple[str, int], list[Callable[[list[Any]], list[Any]]]]:
+    """Find what all lists given as one argument have in common: in order, without repeats."""
+    given: dict[tuple[str, int], list[Any]] = {}
+    for function, arguments in read:
+        for place, value in enumerate(arguments):
+            given.setdefault((function, place), []).append(value)
+    found: dict[tuple[str, int], list[Callable[[list[Any]], list[Any]]]] = {}
+    for key, values in given.items():
+        lists = [value for value in values if isinstance(value, list)]
+        telling = [value for value in lists if len(value) > 1]
+        if len(lists) < len(values) or not telling:
+            continue
+        shapes = found.setdefault(key, [])
+        if all(_distinct(value) == value for value in telling):
+            shapes.append(_distinct)
+        if all(_in_order(value) == value for value in telling):
+            shapes.append(_in_order)
+    return found
+
+
+def _distinct(value: list[Any]) -> list[Any]:
+    return [item for place, item in enumerate(value) if item not in value[:place]]
+
+
+def _in_order(value: list[Any]) -> list[Any]:
+    try:
+        return sorted(value)
+    except TypeError:
+        return value
 
 
 class _Mutation:
