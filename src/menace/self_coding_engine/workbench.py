@@ -242,8 +242,13 @@ class SandboxWorkbench:
             self._prepared = judge.on(rows, bot)
         return self._prepared
 
-    def features(self, source: str) -> pd.DataFrame | None:
+    def features(self, source: str, *, function: str | None = None) -> pd.DataFrame | None:
         """Make the features of the bot's rows with this text, in the sandbox.
+
+        Parameters
+        ----------
+        function
+            By default the one that the settings name.
 
         Returns
         -------
@@ -255,7 +260,7 @@ class SandboxWorkbench:
         helper, rows, bot = self._settings.features, self._rows, self._bot
         if helper is None or rows is None or bot is None or self._sandbox is None:
             return None
-        file, _, function = helper.partition(":")
+        file, _, usual = helper.partition(":")
         if file != self._target:
             return None
         seen = rows.drop(columns=list(hidden_columns(bot)), errors="ignore")
@@ -264,7 +269,7 @@ class SandboxWorkbench:
             "types": {str(name): str(kind) for name, kind in seen.dtypes.items()},
             "root": str(self._root),
             "target": self._target,
-            "function": function,
+            "function": function or usual,
             "source": source,
         }
         program = Path(__file__).with_name("feature_program.py")

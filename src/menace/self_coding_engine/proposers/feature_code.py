@@ -49,6 +49,15 @@ class JudgingBench(Protocol):
         ...
 
 
+@runtime_checkable
+class FeatureBench(Protocol):
+    """A workbench that makes columns of the task's rows with a text."""
+
+    def features(self, source: str, *, function: str | None = None) -> pd.DataFrame | None:
+        """Columns that a text makes of the task's rows, in the sandbox."""
+        ...
+
+
 class FeatureCodeProposer:
     """Writes functions into a bot's feature helper that make its model better on later rows.
 
@@ -87,14 +96,13 @@ class FeatureCodeProposer:
         if before is None and defined:
             return
         search = _Search(task.rows, task.bot, task.source if defined else "", self._function)
+        search.bench = workbench if isinstance(workbench, FeatureBench) else None
         found = search.run(judge, workbench, skip=_given_up(task))
         if found is None:
             return
         ideas = [taken.idea for taken in found.taken]
-        sets = [(ideas, found.dropped), (ideas[:1], [])] if len(ideas) > 1 else [(ideas, [])]
-        if not ideas and found.dropped:
-            sets = [([], found.dropped)]
-        for chosen, dropped in sets:
+        sets = [(ideas, found.dropped), (ideas[:1], [])]
+        for chosen, dropped in sets if len(ideas) > 1 else sets[:1]:
             if not chosen and not dropped:
                 continue
             source = with_ideas(task.source, chosen, function=self._function, drop=dropped)
@@ -117,6 +125,7 @@ class _Search:
         self._rows, self._bot = rows.reset_index(drop=True), bot
         self._source, self._function = source, function
         self._hidden = hidden_columns(bot)
+        self.bench: FeatureBench | None = None
         self._made: dict[str, pd.DataFrame] = {}
         self._seconds: dict[str, float] = {}
 
@@ -129,7 +138,7 @@ class _Search:
         if price * folds.expected_seconds > self._most_usd(1.0):
             logger.info("bot %s: looking for features costs more than errors", self._bot.name)
             return None
-        present = self._columns_of(self._source) if self._source.strip() else None
+        present = self._present_columns(self._function) if self._source.strip() else None
         once = time.thread_time()
         selector = Selector(
             folds,
@@ -162,19 +171,25 @@ class _Search:
             self._seconds[idea.name] = time.thread_time() - began
         return self._made[idea.name]
 
-    def _columns_of(self, source: str, function: str | None = None) -> pd.DataFrame:
-        helper = FeatureHelper.of_text(
-            source, place="the feature helper", function=function or self._function
-        )
+    def _columns_of(self, source: str, function: str) -> pd.DataFrame:
+        helper = FeatureHelper.of_text(source, place="the feature helper", function=function)
         return helper(self._rows, hidden=self._hidden)
+
+    def _present_columns(self, function: str) -> pd.DataFrame:
+        """Make the columns of the present helper: in the sandbox, with the files that it imports.
+
+        Without one it is loaded here, as the pipeline loads it: it is the user's own code.
+        """
+        made = None if self.bench is None else self.bench.features(self._source, function=function)
+        return self._columns_of(self._source, function) if made is None else made
 
     def _generated_groups(self) -> list[tuple[str, Sequence[str]]]:
         """List the generated functions of the present helper and the columns that each makes."""
         groups: list[tuple[str, Sequence[str]]] = []
         for name in generated_names(self._source):
             try:
-                made = self._columns_of(self._source, name)
-            except HelperCodeError as error:
+                made = self._present_columns(name)
+            except (CodingError, HelperCodeError) as error:
                 logger.info("bot %s: %s is left as it is: %s", self._bot.name, name, error)
                 continue
             groups.append((name, [str(column) for column in made.columns]))
