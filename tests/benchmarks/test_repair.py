@@ -84,9 +84,7 @@ def test_a_patch_is_also_compared_with_the_correct_program(tmp_path: Path) -> No
     (clamped,) = quixbugs.read_programs(checkout)
     sandbox = Sandbox.find()
     right = clamped.source().replace("min(low,", "max(low,")
-    fitted = right.replace(
-        "    return [", "    if values and values[-1] > 12:\n        return []\n    return ["
-    )
+    fitted = right.replace("    return [", "    if low == high:\n        return []\n    return [")
     assert clamped.judge(sandbox, right)
     assert not clamped.judge(sandbox, clamped.source())
     assert not clamped.judge(sandbox, fitted)
