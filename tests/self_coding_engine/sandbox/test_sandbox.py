@@ -252,8 +252,7 @@ for line in sys.stdin:
 """
     with sandbox.session(python(twice), folder=folder, limits=SHORT) as session:
         with pytest.raises(SessionEndedError) as caught:
-            for _ in range(100):
-                session.ask({}, seconds=20.0)
+            [session.ask({}, seconds=20.0) for _ in range(100)]
         assert caught.value.reason == "output"
 
 

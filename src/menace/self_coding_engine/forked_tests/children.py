@@ -23,6 +23,8 @@ MEMORY_ABOVE_BYTES = 1 << 30
 """Address space that a child may take beyond its parent's."""
 
 
+FORGED = "something spoke in its name"
+
 _private: set[int] = set()
 
 
@@ -67,7 +69,8 @@ def in_child(
 ) -> Heard:
     """Run ``body`` in a forked child and gather what it tells as it comes.
 
-    A child that dies or hangs has still told what came before.
+    A child that dies or hangs has still told what came before. Each word bears a key made for this
+    child alone: whatever else is written into its pipe ends it, and counts for nothing.
 
     Parameters
     ----------
@@ -77,21 +80,23 @@ def in_child(
         Asked after each word; the child is killed as soon as it says so.
     """
     reading, writing = os.pipe()
+    key = os.urandom(16).hex().encode() + b" "
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _be_child(body, writing)
+        _be_child(body, writing, key)
     os.close(writing)
     heard = Heard()
+    words = _Words(key, heard.told, enough)
     try:
-        heard.end = _listen(reading, heard.told, seconds, silence_seconds, enough)
+        heard.end = _listen(reading, words, seconds, silence_seconds)
     finally:
         os.close(reading)
         heard.end = _reap(child, heard.end)
     return heard
 
 
-def _be_child(body: Callable[[Tell], None], writing: int) -> None:
+def _be_child(body: Callable[[Tell], None], writing: int, key: bytes) -> None:
     code = 1
     try:
         with contextlib.suppress(OSError):
@@ -102,7 +107,7 @@ def _be_child(body: Callable[[Tell], None], writing: int) -> None:
         with os.fdopen(writing, "wb", buffering=0) as pipe:
 
             def tell(word: Any) -> None:
-                pipe.write(json.dumps(word).encode() + b"\n")
+                pipe.write(key + json.dumps(word).encode() + b"\n")
 
             body(tell)
             tell("end")
@@ -120,13 +125,27 @@ def _limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
-def _listen(
-    reading: int,
-    told: list[Any],
-    seconds: float,
-    silence_seconds: float,
-    enough: Callable[[Any], bool] | None,
-) -> str:
+@dataclass(slots=True)
+class _Words:
+    """Takes a child's words down, if they are its own."""
+
+    key: bytes
+    told: list[Any]
+    enough: Callable[[Any], bool] | None
+
+    def take(self, line: bytes) -> str | None:
+        """Take a line down; why the child is not listened to further, ``""`` at its own end."""
+        if not line.startswith(self.key):
+            self.told.clear()
+            return FORGED
+        word = json.loads(line[len(self.key) :])
+        if word == "end":
+            return ""
+        self.told.append(word)
+        return "enough" if self.enough is not None and self.enough(word) else None
+
+
+def _listen(reading: int, words: _Words, seconds: float, silence_seconds: float) -> str:
     until = time.monotonic() + seconds
     rest = b""
     while True:
@@ -139,12 +158,9 @@ def _listen(
             return "it ended early"
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            word = json.loads(line)
-            if word == "end":
-                return ""
-            told.append(word)
-            if enough is not None and enough(word):
-                return "enough"
+            end = words.take(line)
+            if end is not None:
+                return end
 
 
 def _reap(child: int, end: str) -> str:

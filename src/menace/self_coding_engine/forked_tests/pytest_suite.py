@@ -63,6 +63,10 @@ class CollectedTests:
             if isinstance(item, pytest.Function) and "obj" in vars(item):
                 del item.obj
 
+    def is_plain(self, name: str) -> bool:
+        """Whether a test is called directly."""
+        return direct_call(self._items[name]) is not None
+
     def namespace(self) -> dict[str, Any]:
         """Give what the text has defined."""
         return {} if self.references is None else vars(self.references.module)
@@ -89,8 +93,13 @@ class CollectedTests:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep how a phase ended."""
-        expected = report.skipped and hasattr(report, "wasxfail")
+        expected = report.skipped and is_expected_to_fail(self._items[report.nodeid], report)
         self._outcomes.append("passed" if expected else report.outcome)
+
+
+def is_expected_to_fail(item: pytest.Item, report: pytest.TestReport) -> bool:
+    """Whether a failure was announced by the test's own mark; not by a call while it ran."""
+    return hasattr(report, "wasxfail") and item.get_closest_marker("xfail") is not None
 
 
 def direct_call(item: pytest.Item) -> Callable[[], Any] | None:
@@ -138,7 +147,7 @@ class _Reports:
         with self._around(item.nodeid):
             yield
         reports = self._current
-        if any(report.skipped and not hasattr(report, "wasxfail") for report in reports):
+        if any(report.skipped and not is_expected_to_fail(item, report) for report in reports):
             self._tell(["skipped", item.nodeid])
             return
         bad = [report for report in reports if report.failed]
