@@ -168,6 +168,14 @@ def test_a_generated_function_that_was_edited_keeps_its_edit() -> None:
     assert "2400 *" in with_ideas(edited, ideas[1:2], function="features")
 
 
+def test_a_file_that_loses_all_that_was_generated_still_makes_no_columns() -> None:
+    ideas = all_ideas(hourly())[:2]
+    full = with_ideas("", ideas, function="features")
+    bare = with_ideas(full, [], function="features", drop=[idea.name for idea in ideas])
+    assert helper(bare)(hourly(), hidden=HIDDEN).shape == (400, 0)
+    assert with_ideas(bare, ideas, function="features") == full
+
+
 def test_no_python_is_an_error() -> None:
     with pytest.raises(CodingError, match="no Python"):
         with_ideas("def features(", all_ideas(hourly())[:1], function="features")

@@ -182,7 +182,7 @@ class Selector:
                 return
             rest = self._made[[c for c in self._made.columns if c not in columns]]
             losses = self._folds.losses(rest)
-            if self._gain(losses, sharp=True).mean_gain >= 0 and losses.mean <= self._losses.mean:
+            if self._as_good(losses):
                 self._made, self._losses = rest, losses
                 self.found.dropped.append(name)
 
@@ -231,9 +231,13 @@ class Selector:
             names = [name for name, _ in taken.idea.columns]
             rest = self._made[[c for c in self._made.columns if c not in names]]
             losses = self._folds.losses(rest)
-            if self._gain(losses, sharp=True).mean_gain >= 0 and losses.mean <= self._losses.mean:
+            if self._as_good(losses):
                 self._made, self._losses = rest, losses
                 self.found.taken.remove(taken)
+
+    def _as_good(self, losses: Losses) -> bool:
+        """Whether the model does no worse without something, as far as can be told."""
+        return self._gain(losses, sharp=True).z > -1.0 and losses.mean <= self._losses.mean
 
     def _gain(self, losses: Losses, *, sharp: bool = False) -> Gain:
         compare = self._folds.compare_sharply if sharp else self._folds.compare

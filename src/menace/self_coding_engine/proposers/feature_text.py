@@ -76,6 +76,14 @@ def {function}(rows: pd.DataFrame) -> pd.DataFrame:
 '''
 
 
+def _empty(function: str) -> str:
+    return f'''\
+def {function}(rows: pd.DataFrame) -> pd.DataFrame:
+    """Make no columns: none has proved useful."""
+    return pd.DataFrame(index=rows.index)
+'''
+
+
 def function_text(idea: Idea) -> str:
     """Write the function of an idea."""
     lines = [f"def {idea.name}(rows: pd.DataFrame) -> pd.DataFrame:"]
@@ -153,7 +161,7 @@ def with_ideas(
     texts |= {idea.name: function_text(idea) for idea in ideas}
     context = max([taken.context_rows if texts else 0, *(idea.context_rows for idea in ideas)])
     rest = taken.rest if taken.rest.strip() else f"{_DOCSTRING}\n"
-    if not texts:
+    if not texts and any(_name_of(one) == function for one in _parsed(rest).body):
         return rest
     return _inserted(rest, texts, context, function)
 
@@ -174,6 +182,8 @@ class _Taken:
             name = _name_of(statement)
             if name in names:
                 self.functions[name] = text
+            elif name == function and text.strip() == _empty(function).strip():
+                pass
             elif not names or not (
                 name in {LIST_NAME, _DECORATOR}
                 or (name in _READERS and text.strip() == _READERS[name].strip())
@@ -242,6 +252,8 @@ def _inserted(rest: str, texts: dict[str, str], context: int, function: str) -> 
 
 def _block(texts: dict[str, str], context: int, joining: str | None, *, given: bool) -> str:
     """Write everything that is generated; ``joining`` is the function to be written as well."""
+    if not texts and joining is not None:
+        return _empty(joining)
     body = [text.strip("\n") for text in texts.values()]
     parts = []
     if context:
