@@ -40,6 +40,10 @@ class Suite(Protocol):
         """Run one test; raises what the test raises."""
         ...
 
+    def is_plain(self, name: str) -> bool:
+        """Whether nothing but the test's own code runs when it is called."""
+        ...
+
     def namespace(self) -> dict[str, Any]:
         """Names that the text in place has defined."""
         ...
@@ -72,6 +76,10 @@ class Cases:
     def call(self, name: str) -> None:
         """Run a script."""
         exec(self._codes[name], dict(self._shown))  # noqa: S102
+
+    def is_plain(self, name: str) -> bool:
+        """Say that it is: a script."""
+        return name in self._codes
 
     def namespace(self) -> dict[str, Any]:
         """Give what the text has defined."""
@@ -124,7 +132,7 @@ def run_test(suite: Suite, name: str, pace: Pace, *, quiet: bool = False) -> str
     random.seed(0)
     cpu_seconds = pace.seconds
     try:
-        with pace.deadline():
+        with pace.deadline(precise=suite.is_plain(name)):
             suite.call(name)
     except OutOfTimeError:
         return f"{SLOW} {cpu_seconds:.3g} s of CPU time"

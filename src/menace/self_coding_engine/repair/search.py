@@ -32,7 +32,7 @@ CHUNK = 64
 MOST_FIRST = 6
 """Failing tests that every candidate runs; the others follow once these pass."""
 
-LEAST_TEST_SECONDS, PATIENT_TEST_SECONDS = 0.012, 0.25
+LEAST_TEST_SECONDS, PATIENT_TEST_SECONDS = 0.004, 0.25
 """CPU time of a test at first, where those that pass are quicker; and for what was cut off then,
 once nothing quicker is left. Most of what is slow never ends."""
 

@@ -25,7 +25,7 @@ MOST_TEST_SECONDS = 10.0
 """CPU time for a test of which nothing is known yet."""
 
 LEAST_TEST_SECONDS = 0.5
-LEAST_SCREEN_SECONDS = 0.012
+LEAST_SCREEN_SECONDS = 0.004
 SPARE_SECONDS = 5.0
 """Beyond what the server was given, until the session is ended."""
 
