@@ -23,6 +23,7 @@ from menace.self_coding_engine.gates import (
 )
 from menace.self_coding_engine.gates.differential import only_tests
 from menace.self_coding_engine.recorded_calls import RecordedCall
+from menace.self_coding_engine.repair import mutants
 from menace.self_coding_engine.sandbox import Sandbox
 from menace.self_coding_engine.testing import TestServer
 from self_coding_engine.gates.gate_folders import HELPER, TESTS, candidate, changed, make_folder
@@ -497,6 +498,14 @@ def test_an_empty_budget_makes_the_tests_weak(plain: Plain) -> None:
     report = judged(gate, candidate(plain.root, FAULTY))
     assert report.figures["weak"]
     assert "only 0 mutants" in report.reason
+
+
+def test_few_mutants_of_the_real_operators_tell_good_tests(plain: Plain) -> None:
+    steady = TestGate(plain.run, runs=1).steady(HELPER)
+    passing = frozenset() if steady is None else steady.passed
+    score = mutation_score(HELPER, mutants, plain.run, passing=passing, least=0.6, seed=1)
+    assert score.score > 0.7
+    assert 10 <= score.run < 40 < score.possible
 
 
 def test_the_sample_of_mutants_is_the_same_for_the_same_seed(tmp_path: Path) -> None:

@@ -31,6 +31,10 @@ LEAST_MUTANTS = 8
 
 CONFIDENCE_Z = 1.96
 
+DECIDED_Z, DECIDED_MUTANTS = 2.58, 10
+"""The sample ends early, but not before so many mutants, where an interval of 99 % is wholly above
+or below the least score: for very good and very weak tests a few mutants tell."""
+
 
 class MutantText(Protocol):
     """A text with one edit."""
@@ -116,12 +120,25 @@ def wilson(successes: int, trials: int, z: float = CONFIDENCE_Z) -> tuple[float,
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def is_decided(killed: int, run: int, least: float) -> bool:
+    """Whether a sample says already on which side of the least score the tests are.
+
+    Examples
+    --------
+    >>> is_decided(10, 10, 0.6), is_decided(7, 10, 0.6), is_decided(1, 10, 0.6)
+    (True, False, True)
+    """
+    low, high = wilson(killed, run, DECIDED_Z)
+    return run >= DECIDED_MUTANTS and not low <= least <= high
+
+
 def mutation_score(
     source: str,
     mutants: Callable[[str], Iterable[MutantText]],
     run_tests: RunTests,
     *,
     passing: frozenset[str],
+    least: float | None = None,
     most: int = MOST_MUTANTS,
     seed: int = 0,
     seconds_left: Callable[[], float] = lambda: math.inf,
@@ -138,6 +155,8 @@ def mutation_score(
         Runs the tests over a text; ``None`` where there is no time left.
     passing
         Tests that the text itself passes; the others cannot notice anything.
+    least
+        End early where the score is surely above or below this; ``None``: never.
     most
         Mutants to try, ≥ 1.
     seconds_left
@@ -159,6 +178,8 @@ def mutation_score(
             killed += 1
         else:
             survivors.append(found[at].line)
+        if least is not None and is_decided(killed, run, least):
+            break
     return MutationScore(killed, run, len(found), tuple(sorted(set(survivors))[:20]))
 
 
@@ -215,11 +236,13 @@ class MutationScoreGate:
                 self._mutants,
                 self._run,
                 passing=self._passing(candidate.before),
+                least=self._least,
                 most=self._most,
                 seed=candidate.task.seed,
                 seconds_left=self._seconds_left,
             )
-            if found.run >= min(self._most, found.possible):
+            whole = found.run >= min(self._most, found.possible)
+            if whole or is_decided(found.killed, found.run, self._least):
                 self._known[key] = found.to_json()
         return self._report(found)
 
