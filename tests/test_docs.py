@@ -23,6 +23,7 @@ import pytest
 import menace.cli
 from menace.cli import app as cli
 from menace.config import AutoscaleSettings, CapitalSettings, LoopSettings, WorkspaceSettings
+from menace.patches import PatchStatus
 from menace.records import BotConfig, CycleState, Economics
 from menace.self_improvement_engine import SelfImprovementEngine
 from menace.self_improvement_policy.staleness import PRIOR
@@ -255,7 +256,11 @@ def test_a_runnable_shell_block_runs(block: Block, served: Path) -> None:
 @pytest.mark.parametrize(
     ("heading", "record", "left_out"),
     [
-        ("The workspace", WorkspaceSettings, {"loop", "capital", "autoscale", "pipelines", "coding"}),
+        (
+            "The workspace",
+            WorkspaceSettings,
+            {"loop", "capital", "autoscale", "pipelines", "coding"},
+        ),
         ("The loop", LoopSettings, set()),
         ("The capital", CapitalSettings, set()),
         ("Autoscaling", AutoscaleSettings, set()),
@@ -323,6 +328,11 @@ def test_every_state_of_a_cycle_is_drawn_and_has_its_event_listed() -> None:
     for state in CycleState:
         assert re.search(rf"^ *{state.value} --> |--> {state.value}\b", drawn, re.MULTILINE)
         assert f"`cycle.{state.value}`" in topics
+
+
+def test_every_state_of_a_patch_has_its_event_listed() -> None:
+    topics = (DOCS / "events.md").read_text()
+    assert [status for status in PatchStatus if f"`patch.{status}`" not in topics] == []
 
 
 def test_the_estimators_constants_listed_are_those_it_uses() -> None:

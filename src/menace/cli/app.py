@@ -12,7 +12,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 from menace import __version__
-from menace.errors import ConfigError, MenaceError, NoDataWarning
+from menace.errors import ConfigError, MenaceError, NoDataWarning, PatchConflictError
 
 app = App(
     name="menace",
@@ -103,13 +103,15 @@ def _usage_error(error: CycloptsError) -> ConfigError:
 
 def _tell(error: MenaceError, *, as_json: bool) -> None:
     if as_json:
-        document = {
+        document: dict[str, object] = {
             "error": type(error).__name__,
             "message": error.message,
             "bot": error.bot,
             "cycle_id": error.cycle_id,
             "remedy": error.remedy,
         }
+        if isinstance(error, PatchConflictError):
+            document["lines"] = list(error.lines)
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
         return
     from menace.cli.output import console, line

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from menace.errors import CodingError, MenaceError, PatchStateError
+from menace.errors import CodingError, MenaceError
 from menace.helper_code import HelperCode
 from menace.patches import PatchResult, PatchStatus
 from menace.records import CycleState
@@ -247,7 +247,8 @@ class SelfCodingEngine:
                 rollout.keep(patch)
                 continue
             try:
-                rollout.take_back(patch)
+                # A merge keeps every later edit, and is refused where it cannot.
+                rollout.take_back(patch, merge=True)
             except CodingError as error:
                 logger.warning("bot %s: patch %s stays: %s", bot_name, patch.patch_id, error)
                 continue
@@ -274,12 +275,6 @@ class SelfCodingEngine:
             If git refuses, or the file has uncommitted edits.
         """
         patch = self.history.patch(patch_id)
-        if patch.status not in {PatchStatus.CANARY, PatchStatus.KEPT}:
-            raise PatchStateError(
-                f"patch {patch_id} is {patch.status}, not in the code.",
-                bot=patch.bot,
-                remedy=f"menace patches {patch.bot} shows which are",
-            )
         return result_of(self._rollout(self._opened()).take_back(patch, merge=merge))
 
     def proposers(self) -> ProposerArchive:

@@ -148,7 +148,10 @@ class Rollout:
         try:
             self._repository.bring(str(patch.commit))
         except RepositoryError as error:
-            return self._refused(patch, error)
+            if not self._repository.holds(str(patch.commit)):
+                return self._refused(patch, error)
+            # A person edited the file between a kill and now: the branch has the patch already.
+            logger.warning("patch %s of %s: %s", patch.patch_id, patch.bot, error)
         return self._move(patch, PatchStatus.CANARY)
 
     def _refused(self, patch: Patch, error: RepositoryError) -> Patch:

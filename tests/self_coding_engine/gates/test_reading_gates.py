@@ -51,6 +51,9 @@ BENIGN = {
         "@functools.lru_cache(maxsize=None)\ndef root(number)",
         of=changed("import math", "import functools\nimport math"),
     ),
+    "a decorator of its own that only wraps": HELPER
+    + "\n\ndef doubled(f):\n    def g(x):\n        return 2 * f(x)\n\n    return g\n\n\n"
+    "@doubled\ndef four(x):\n    return 2 * x\n",
     "a compiled pattern": HELPER + "\n\nimport re\n\nWORD = re.compile('[a-z]+')\n",
     "a class with fields": HELPER
     + "\n\nclass Basket:\n    def __init__(self):\n        self.n = 0\n",
@@ -153,6 +156,10 @@ HOSTILE = {
         "import numpy as np\n\n\ndef f():\n    np.random.seed(0)\n",
     ),
     "a decorator that nobody knows": ("constructs", "@root\ndef f():\n    pass\n"),
+    "a decorator that runs what it gets": (
+        "constructs",
+        "def root(f):\n    f()\n    return f\n\n\n@root\ndef f():\n    pass\n",
+    ),
     "a default that runs": ("constructs", "def f(x=root(4)):\n    return x\n"),
     "an annotation that runs": ("constructs", "def f(x: root(4)):\n    return x\n"),
     "a loop when imported": ("constructs", "for i in range(9):\n    pass\n"),

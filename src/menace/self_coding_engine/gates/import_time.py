@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from menace.self_coding_engine.gates.names import Use, dotted
 from menace.self_coding_engine.gates.vocabulary import HARMLESS_CALLS, HARMLESS_DECORATORS
@@ -49,10 +49,12 @@ def uses_at_import(tree: ast.Module, names: Mapping[str, str]) -> Iterator[Use]:
     [2]
     """
     yield from _body(tree.body, names)
+    wrappers = {statement.name for statement in tree.body if _only_wraps(statement)}
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             for decorator in node.decorator_list:
-                yield from _decorator(decorator, names)
+                if not (isinstance(decorator, ast.Name) and decorator.id in wrappers):
+                    yield from _decorator(decorator, names)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             defaults = [*node.args.defaults, *node.args.kw_defaults]
             for default in (default for default in defaults if default is not None):
@@ -139,6 +141,20 @@ def _decorator(decorator: ast.expr, names: Mapping[str, str]) -> Iterator[Use]:
     elif isinstance(decorator, ast.Call):
         for argument in (*decorator.args, *(keyword.value for keyword in decorator.keywords)):
             yield from _value(argument, names, "a decorator")
+
+
+def _only_wraps(statement: ast.stmt) -> TypeGuard[ast.FunctionDef]:
+    """Whether a function, used as a decorator, does no more than to define another and return it."""
+    if not isinstance(statement, ast.FunctionDef):
+        return False
+    inner = statement.body[1:] if ast.get_docstring(statement) is not None else statement.body
+    return (
+        len(inner) == 2
+        and isinstance(inner[0], ast.FunctionDef)
+        and isinstance(inner[1], ast.Return)
+        and isinstance(inner[1].value, ast.Name)
+        and inner[1].value.id == inner[0].name
+    )
 
 
 def _name_of(node: ast.expr, names: Mapping[str, str]) -> str:
