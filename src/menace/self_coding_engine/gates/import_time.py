@@ -144,7 +144,7 @@ def _decorator(decorator: ast.expr, names: Mapping[str, str]) -> Iterator[Use]:
 
 
 def _only_wraps(statement: ast.stmt) -> TypeGuard[ast.FunctionDef]:
-    """Whether a function, used as a decorator, does no more than to define another and return it."""
+    """Whether a function, as a decorator, does no more than to define another and return it."""
     if not isinstance(statement, ast.FunctionDef):
         return False
     inner = statement.body[1:] if ast.get_docstring(statement) is not None else statement.body
