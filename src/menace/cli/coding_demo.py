@@ -29,7 +29,7 @@ def show_coding_demo(folder: Path, *, weeks: int | None, seed: int, output: Outp
 def _tell(out: Console, result: CodingDemoResult) -> None:
     table(
         out,
-        ["patch", "file", "by", "became", Column("because", 1)],
+        ["patch", Column("file", 1), Column("by", 2), "became", "because"],
         [_cells(patch) for patch in result.patches],
         title=result.title,
     )
