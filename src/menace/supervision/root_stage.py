@@ -9,7 +9,6 @@ that belong to one user are mounted as if they were the sandbox's, where the fil
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import signal
@@ -76,22 +75,13 @@ def stage(program: str, operations: list[list[str]], user: int) -> tuple[str, li
             place.mkdir()
         else:
             place.touch()
-        is_attached = False
-        if Path(source).parts[1] not in _SYSTEM:
-            with contextlib.suppress(OSError):
-                owner = os.fstat(descriptor)
-                pair = (owner.st_uid, owner.st_gid)
-                if pair not in namespaces:
-                    namespaces[pair] = _user_namespace(system, pair, user)
-                _attach_as_the_users(system, descriptor, place, namespaces[pair])
-                is_attached = True
-        if not is_attached:
+        is_systems = Path(source).parts[1] in _SYSTEM
+        if is_systems or not _is_mapped(system, descriptor, place, user, namespaces):
             # As it is: what others may not read, the sandbox may not.
             _mount(system, f"/proc/self/fd/{descriptor}", str(place), _MS_BIND | _MS_REC)
         places[source] = str(place)
+    for descriptor in (*opened.values(), *namespaces.values()):
         os.close(descriptor)
-    for namespace in namespaces.values():
-        os.close(namespace)
     moved = [
         [operation[0], places[operation[1]], *operation[2:]]
         if operation[0] == "--ro-bind"
@@ -107,6 +97,25 @@ def _moved(program: str, places: dict[str, str]) -> str:
         if Path(source) in Path(program).parents:
             return str(Path(place, Path(program).relative_to(source)))
     return program
+
+
+def _is_mapped(
+    system: ctypes.CDLL,
+    source: int,
+    place: Path,
+    user: int,
+    namespaces: dict[tuple[int, int], int],
+) -> bool:
+    """Mount a place as the user's own, with one user namespace for each owner, if that works."""
+    owner = os.fstat(source)
+    pair = (owner.st_uid, owner.st_gid)
+    try:
+        if pair not in namespaces:
+            namespaces[pair] = _user_namespace(system, pair, user)
+        _attach_as_the_users(system, source, place, namespaces[pair])
+    except OSError:
+        return False
+    return True
 
 
 def _attach_as_the_users(system: ctypes.CDLL, source: int, place: Path, namespace: int) -> None:

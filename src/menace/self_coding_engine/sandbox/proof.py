@@ -92,6 +92,8 @@ def _tried() -> str | SandboxError:
             reasons.append(f"{program}: {reason}")
     except SandboxError as error:
         return error
+    except OSError as error:  # no folder, no port to try it with: what is not proven does not hold
+        return SandboxError(f"the sandbox cannot be tried out: {error}.", remedy=_REMEDY)
     return SandboxError(f"no sandbox holds here: {'; '.join(reasons)}.", remedy=_REMEDY)
 
 

@@ -162,28 +162,13 @@ class Sandbox:
         operations, visible = bubblewrap.layout(
             folder, limits=limits, environment=variables, bind=shown, hide=covered
         )
-        python = sys.executable
-        words = _guarded([python if command[0] == PYTHON else command[0], *command[1:]], python)
-        guard = [
-            ("report_descriptor", str(REPORT_DESCRIPTOR)),
-            ("python", python),
-            *(("visible", place) for place in visible),
-            *(("fixed", str(place)) for place in bubblewrap.fixed(list(map(Path, visible)))),
-            *(("private", place) for place in (str(Path.home()), "/root", "/home")),
-            *(("hidden", str(path)) for path in covered),
-        ]
-        launch = {
-            "command": words,
-            "limits": _kernel_limits(limits),
-            "read": ["/usr", "/etc", "/lib", "/lib64", "/proc", "/run", "/sys", "/dev", *visible],
-            "write": [*bubblewrap.WRITABLE, *bubblewrap.DEVICES],
-            "report_descriptor": REPORT_DESCRIPTOR,
-        }
+        words = _guarded(command)
+        launch = json.dumps(_launch(words, limits, visible))
         return {
             "program": self.program,
             "operations": operations,
-            "data": bubblewrap.data("\0".join(word for pair in guard for word in pair).encode()),
-            "command": [python, "-I", "-S", bubblewrap.LAUNCHER, json.dumps(launch)],
+            "data": bubblewrap.data(_guard(visible, covered)),
+            "command": [sys.executable, "-I", "-S", bubblewrap.LAUNCHER, launch],
             "report_descriptor": REPORT_DESCRIPTOR,
             "session": None,
             "input": "",
@@ -194,6 +179,30 @@ class Sandbox:
             "process_limit": limits.processes,
             "temporary_bytes": bubblewrap.temporary_bytes(limits),
         }
+
+
+def _guard(visible: Sequence[str], covered: Sequence[Path]) -> bytes:
+    """Tell the audit hook what is where: names and values in turns."""
+    pairs = [
+        ("report_descriptor", str(REPORT_DESCRIPTOR)),
+        ("python", sys.executable),
+        *(("visible", place) for place in visible),
+        *(("fixed", str(place)) for place in bubblewrap.fixed([Path(place) for place in visible])),
+        *(("private", place) for place in (str(Path.home()), "/root", "/home")),
+        *(("hidden", str(path)) for path in covered),
+    ]
+    return "\0".join(word for pair in pairs for word in pair).encode()
+
+
+def _launch(words: Sequence[str], limits: SandboxLimits, visible: Sequence[str]) -> Json:
+    """Tell the launcher what to run, and what to bar first."""
+    return {
+        "command": list(words),
+        "limits": _kernel_limits(limits),
+        "read": ["/usr", "/etc", "/lib", "/lib64", "/proc", "/run", "/dev", *visible],
+        "write": [*bubblewrap.WRITABLE, *bubblewrap.DEVICES],
+        "report_descriptor": REPORT_DESCRIPTOR,
+    }
 
 
 def _kernel_limits(limits: SandboxLimits) -> dict[str, int]:
@@ -248,10 +257,11 @@ def _run_of(report: Json) -> SandboxRun:
     )
 
 
-def _guarded(words: list[str], python: str) -> list[str]:
-    """Have the audit hook installed where Python's flags would keep it out."""
-    if words[0] != python:
-        return words
+def _guarded(command: Sequence[str]) -> list[str]:
+    """Name the interpreter, and have the hook installed where its flags would keep that out."""
+    if command[0] not in (PYTHON, sys.executable):
+        return list(command)
+    words = [sys.executable, *command[1:]]
     at, isolated = 1, False
     while at < len(words) and words[at][:1] == "-" and words[at][1:2] not in ("c", "m", ""):
         isolated = isolated or bool(set("IES") & set(words[at]) and words[at][1] not in "XW")
