@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+import menace
 from menace.errors import CodingError, PatchStateError
 from menace.patches import Claim, PatchStatus
 from menace.self_coding_engine import SelfCodingEngine
+from menace.self_coding_engine.sandbox import Sandbox, SandboxLimits
 from self_coding_engine.coded_bots import PRICES, SAME, WRONG, Scripted, coded
 from self_coding_engine.git_repositories import git
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FILE = "helpers/prices.py"
 
@@ -146,10 +145,6 @@ def test_code_whose_tests_notice_little_waits_for_a_person(tmp_path: Path) -> No
 
 
 def test_menace_itself_is_patched_only_where_that_is_asked_for(tmp_path: Path) -> None:
-    from pathlib import Path
-
-    import menace
-
     checkout = Path(menace.__file__).parents[2]
     with pytest.raises(CodingError, match="holds menace itself"):
         SelfCodingEngine(checkout).apply_patch("src/menace/errors.py")
@@ -162,3 +157,39 @@ def test_menace_itself_is_patched_only_where_that_is_asked_for(tmp_path: Path) -
 def test_making_an_engine_opens_nothing(tmp_path: Path) -> None:
     SelfCodingEngine(tmp_path / "nowhere")
     assert list(tmp_path.iterdir()) == []
+
+
+WITHOUT_SANDBOX = """\
+import os, shutil, sys
+from pathlib import Path
+
+shutil.copytree(sys.argv[1], "/tmp/code")
+os.rename("/tmp/code/git", "/tmp/code/.git")
+sys.path[:0] = sys.argv[2:]
+from menace.self_coding_engine import SelfCodingEngine
+from self_coding_engine.coded_bots import PRICES, WRONG, Scripted
+
+engine = SelfCodingEngine("/tmp/code", proposers=[Scripted([PRICES])])
+result = engine.apply_patch("helpers/prices.py")
+print(result.status, result.reverted, result.message)
+print([report.name for report in result.gates], result.diff.count("free = 30"))
+assert Path("/tmp/code/helpers/prices.py").read_text() == WRONG
+"""
+
+
+def test_where_no_sandbox_holds_patches_are_proposed_and_never_applied(
+    broken: Path, tmp_path: Path
+) -> None:
+    # In a sandbox there is none: neither user namespaces nor sockets can be had.
+    (broken / ".git").rename(broken / "git")
+    places = [Path(menace.__file__).parents[1], Path(__file__).parents[1]]
+    run = Sandbox.find().run(
+        ["{python}", "-c", WITHOUT_SANDBOX, str(broken), *map(str, places)],
+        folder=tmp_path,
+        bind=places,
+        limits=SandboxLimits(processes=64),
+    )
+    told = run.output.decode()
+    assert run.code == 0, run.errors.decode()
+    assert told.startswith("proposed True nothing was applied: ")
+    assert "['parses', 'allowed files', 'imports', 'constructs'] 1" in told
