@@ -54,6 +54,10 @@ BENIGN = {
     "a decorator of its own that only wraps": HELPER
     + "\n\ndef doubled(f):\n    def g(x):\n        return 2 * f(x)\n\n    return g\n\n\n"
     "@doubled\ndef four(x):\n    return 2 * x\n",
+    "a parser that remembers": changed(
+        "import math\n",
+        "import functools\nimport math\n\nroot_of = functools.lru_cache(maxsize=9)(math.isqrt)\n",
+    ),
     "a compiled pattern": HELPER + "\n\nimport re\n\nWORD = re.compile('[a-z]+')\n",
     "a class with fields": HELPER
     + "\n\nclass Basket:\n    def __init__(self):\n        self.n = 0\n",
@@ -159,6 +163,10 @@ HOSTILE = {
     "a decorator that runs what it gets": (
         "constructs",
         "def root(f):\n    f()\n    return f\n\n\n@root\ndef f():\n    pass\n",
+    ),
+    "a cache of what runs": (
+        "constructs",
+        "from functools import lru_cache\n\nroot = lru_cache(maxsize=root(4))(root)\n",
     ),
     "a default that runs": ("constructs", "def f(x=root(4)):\n    return x\n"),
     "an annotation that runs": ("constructs", "def f(x: root(4)):\n    return x\n"),

@@ -326,6 +326,57 @@ def test_an_improvement_may_add_columns_or_change_constants(
     assert judged(gate, candidate(root, fewer, before=FEATURES)).passed is False
 
 
+GENERATED = """import pandas as pd
+
+
+def double(rows):
+    return pd.DataFrame({"double": rows["x"] * 2}, index=rows.index)
+
+
+def half(rows):
+    return pd.DataFrame({"half": rows["x"] / 2}, index=rows.index)
+
+
+GENERATED = (double, half)
+
+
+def features(rows):
+    return pd.concat([make(rows) for make in GENERATED], axis="columns")
+"""
+
+
+def test_columns_may_go_with_the_generated_function_that_made_them(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    root = make_folder(tmp_path, helper=GENERATED, tests=FEATURE_TESTS)
+    gate = differential(sandbox)
+    without = changed("GENERATED = (double, half)", "GENERATED = (double,)", of=GENERATED)
+    report = judged(gate, candidate(root, without, before=GENERATED))
+    assert report.passed, report.reason
+    other = changed("* 2", "+ 2", of=without)
+    assert judged(gate, candidate(root, other, before=GENERATED)).passed is False
+    short = changed("for make in GENERATED]", "for make in GENERATED[:1]]", of=GENERATED)
+    assert judged(gate, candidate(root, short, before=GENERATED)).passed is False
+
+
+def test_an_improvement_may_choose_another_of_the_marked_implementations(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    text = (
+        "def half(x):\n    return x / 2\n\n\ndef whole(x):\n    return x // 2\n\n\n"
+        "root = half  # one of: half, whole\n"
+    )
+    tests = "from helpers.prices import root\n\n\ndef test_it():\n    assert root(3) > 0\n"
+    root = make_folder(tmp_path, helper=text, tests=tests)
+    gate = differential(sandbox, further=[RecordedCall.of("root", 3)])
+    other = changed("root = half ", "root = whole ", of=text)
+    report = judged(gate, candidate(root, other, before=text))
+    assert report.passed, report.reason
+    assert "that the user has marked" in report.reason
+    more = changed("x // 2", "x // 3 + x", of=other)
+    assert judged(gate, candidate(root, more, before=text)).passed is False
+
+
 def test_other_constants_may_not_bring_errors(plain: Plain) -> None:
     assert judged(plain.inputs, candidate(plain.root, changed("rate=0.2", "rate=0.3"))).passed
     broken = candidate(plain.root, changed("rate), 2)", "rate), 2.5)"))

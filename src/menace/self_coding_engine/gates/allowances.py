@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 ASKED_FOR = "a mended test asks for it"
 FURTHER_COLUMNS = "the same, and further columns"
+FEWER_COLUMNS = "the same rows, without columns of generated functions that are gone"
 OTHER_CONSTANTS = "only constants of the text are others"
+ANOTHER_CHOICE = "another of the implementations that the user has marked"
 
 
 def allowance(candidate: Candidate, before: Outcome, after: Outcome, *, asked: bool) -> str | None:
@@ -23,8 +25,11 @@ def allowance(candidate: Candidate, before: Outcome, after: Outcome, *, asked: b
     * A repair may change what a test calls that failed and now passes.
     * An improvement may add columns to a table, or keys to a mapping: rows, their order, and every
       column that was there stay as they were, and so do the arguments.
+    * An improvement may leave columns out of a table where it takes a generated function out of the
+      text (``GENERATED``, see :mod:`menace.self_coding_engine.proposers.feature_text`).
     * An improvement may change whatever it does by changing numbers, texts and truth values of the
-      code, and nothing else in it; but give no error where there was a result.
+      code, or by choosing another of the implementations that the user has marked as alternatives,
+      and nothing else; but give no error where there was a result.
     * What claims to be faster may change nothing.
 
     Parameters
@@ -40,10 +45,14 @@ def allowance(candidate: Candidate, before: Outcome, after: Outcome, *, asked: b
         untouched = same(before.arguments, after.arguments) and before.printed == after.printed
         if untouched and is_extended(before.result, after.result):
             return FURTHER_COLUMNS
-    worse = before.raised is None and after.raised is not None
-    if not worse and only_constants_differ(candidate.before, candidate.after):
+        generated = lost_functions(candidate.before, candidate.after)
+        if untouched and generated and has_same_rows(before.result, after.result):
+            return FEWER_COLUMNS
+    if before.raised is None and after.raised is not None:
+        return None
+    if only_constants_differ(candidate.before, candidate.after):
         return OTHER_CONSTANTS
-    return None
+    return ANOTHER_CHOICE if is_another_choice(candidate.before, candidate.after) else None
 
 
 def is_extended(before: Any, after: Any) -> bool:
@@ -80,6 +89,48 @@ def only_constants_differ(before: str, after: str) -> bool:
     (False, False)
     """
     return _masked(before) == _masked(after)
+
+
+def has_same_rows(before: Any, after: Any) -> bool:
+    """Whether two encoded tables have the same index, and in it the same under the same names."""
+    tables = [
+        isinstance(one, dict) and one.get("!") == "pandas.DataFrame" for one in (before, after)
+    ]
+    if not all(tables) or not same(before["index"], after["index"]):
+        return False
+    now = _columns(after)
+    return all(
+        same(column, other)
+        for name, column in _columns(before)
+        for known, other in now
+        if same(name, known)
+    )
+
+
+def lost_functions(before: str, after: str) -> tuple[str, ...]:
+    """Name the generated functions that the new text no longer has."""
+    from menace.self_coding_engine.proposers.feature_text import generated_names
+
+    kept = generated_names(after)
+    return tuple(name for name in generated_names(before) if name not in kept)
+
+
+def is_another_choice(before: str, after: str) -> bool:
+    r"""Whether all that differs is which of the marked implementations a name stands for.
+
+    Examples
+    --------
+    >>> text = "def a(): ...\ndef b(): ...\nf = a  # one of: a, b\n"
+    >>> is_another_choice(text, text.replace("= a", "= b"))
+    True
+    """
+    from menace.self_coding_engine.proposers.implementations import choices
+
+    return any(
+        choice.with_other(before, other) == after
+        for choice in choices(before)
+        for other in choice.others
+    )
 
 
 def _columns(frame: dict[str, Any]) -> list[list[Any]]:

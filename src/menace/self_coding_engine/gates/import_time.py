@@ -122,7 +122,7 @@ def _value(value: ast.expr, names: Mapping[str, str], what: str) -> Iterator[Use
         node = waiting.pop()
         if isinstance(node, ast.Lambda):
             continue  # it runs later, and is read like any function
-        if isinstance(node, ast.Call) and _name_of(node.func, names) in HARMLESS_CALLS:
+        if isinstance(node, ast.Call) and _is_harmless_call(node, names):
             waiting += [*node.args, *(keyword.value for keyword in node.keywords)]
         elif isinstance(node, ast.expr) and not isinstance(node, _PLAIN):
             text = ast.unparse(node)[:80]
@@ -130,6 +130,15 @@ def _value(value: ast.expr, names: Mapping[str, str], what: str) -> Iterator[Use
             yield Use(key, node.lineno, f"{text!r}, in {what}, {_WHEN}")
         else:
             waiting += ast.iter_child_nodes(node)
+
+
+def _is_harmless_call(node: ast.Call, names: Mapping[str, str]) -> bool:
+    """Whether a call only makes a value; ``lru_cache(maxsize=9)(parse)`` does, too."""
+    called: ast.expr = node.func
+    if isinstance(called, ast.Call) and _name_of(called.func, names) == "functools.lru_cache":
+        arguments = [*called.args, *(keyword.value for keyword in called.keywords)]
+        return all(isinstance(argument, ast.Constant) for argument in arguments)
+    return _name_of(called, names) in HARMLESS_CALLS
 
 
 def _decorator(decorator: ast.expr, names: Mapping[str, str]) -> Iterator[Use]:
