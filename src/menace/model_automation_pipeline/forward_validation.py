@@ -125,14 +125,7 @@ class ForwardValidation:
 class ForwardFolds:
     """The folds of some rows, encoded once for all features that are judged on them.
 
-    Attributes
-    ----------
-    count
-        Folds.
-    judged_rows
-        Rows in all folds together.
-    window_rows
-        Rows that each fit learns from, at most.
+    Made by :meth:`ForwardValidation.on`.
     """
 
     def __init__(self, rows: pd.DataFrame, bot: BotConfig, *, folds: int | None, seed: int) -> None:
@@ -147,10 +140,9 @@ class ForwardFolds:
         self._target = Target.detect(self._rows, bot)
         self._truth = self._target.encode(self._rows, bot=bot.name)
         first = min(bot.window_rows, len(rows) // 2)
-        self.window_rows = first
-        self.judged_rows = len(rows) - first
+        self._first, self._size = first, len(rows)
         in_force = max(bot.tick_rows, bot.window_rows // FOLDS_PER_WINDOW)
-        usual = min(max(self.judged_rows // in_force, LEAST_FOLDS), MOST_FOLDS)
+        usual = min(max((len(rows) - first) // in_force, LEAST_FOLDS), MOST_FOLDS)
         folds = usual if folds is None else folds
         edges = np.linspace(first, len(rows), folds + 1).round().astype(int)
         self._spans = [
@@ -163,6 +155,16 @@ class ForwardFolds:
     def count(self) -> int:
         """Folds."""
         return len(self._spans)
+
+    @property
+    def judged_rows(self) -> int:
+        """Rows in all folds together."""
+        return self._size - self._first
+
+    @property
+    def window_rows(self) -> int:
+        """Rows that each fit learns from, at most."""
+        return self._first
 
     @property
     def expected_seconds(self) -> float:

@@ -33,6 +33,16 @@ HORIZON_PERIODS = 10
 SEARCH_SHARE = 0.02
 """Of what the bot's errors cost over that time, so much may be spent on looking for features."""
 
+LEAST_JUDGEMENTS = 10
+"""A search that may not judge so many times finds nothing: then it is not begun."""
+
+USUAL_JUDGEMENTS = 50
+"""So many judgements there should be time for; else they are on fewer rows."""
+
+VALIDATIONS = 1.5
+SANDBOX_SECONDS = 1.0
+"""What is kept for validating the text that is proposed: judgements, and a run in the sandbox."""
+
 CALL_SECONDS = 5e-4
 """CPU-seconds of calling one more generated function on a tick's rows."""
 
@@ -126,6 +136,7 @@ class _Search:
         self._source, self._function = source, function
         self._hidden = hidden_columns(bot)
         self.bench: FeatureBench | None = None
+        self._judged = len(rows)
         self._made: dict[str, pd.DataFrame] = {}
         self._seconds: dict[str, float] = {}
 
@@ -133,26 +144,32 @@ class _Search:
         self, judge: FeatureJudge, workbench: Workbench, *, skip: frozenset[str]
     ) -> Selection | None:
         """Look for features; ``None`` where looking is not worth its price."""
-        folds = judge.on(self._rows, self._bot)
         began, price = time.thread_time(), self._bot.economics.cpu_second_usd
-        if price * folds.expected_seconds > self._most_usd(1.0):
+        folds = judge.on(self._rows, self._bot)
+        validating = VALIDATIONS * folds.expected_seconds + SANDBOX_SECONDS
+        folds = self._affordable(judge, folds, workbench.seconds_left() - validating)
+        # The newest fold alone tells what there is to win, at the price of one fit.
+        most_usd = self._most_usd(folds.losses(folds=[folds.count - 1]).mean)
+        if price * folds.expected_seconds * LEAST_JUDGEMENTS > most_usd:
             logger.info("bot %s: looking for features costs more than errors", self._bot.name)
             return None
         present = self._present_columns(self._function) if self._source.strip() else None
-        once = time.thread_time()
+
+        def seconds_left() -> float:
+            left = workbench.seconds_left()
+            if price > 0:
+                left = min(left, most_usd / price - (time.thread_time() - began))
+            return left - validating
+
+        if seconds_left() < LEAST_JUDGEMENTS * folds.expected_seconds:
+            return None
         selector = Selector(
             folds,
             self._columns,
             present=present,
-            may_go_on=lambda: workbench.seconds_left() > reserve and within(),
+            seconds_left=seconds_left,
             pays=self._pays(folds),
         )
-        reserve = 2.0 * (time.thread_time() - once) + 1.0
-        most_usd = self._most_usd(selector.found.before)
-
-        def within() -> bool:
-            return (time.thread_time() - began) * price <= most_usd
-
         groups = self._generated_groups()
         if groups:
             selector.drop(groups)
@@ -160,6 +177,15 @@ class _Search:
         taken = {*self._rows.columns, *(present.columns if present is not None else ())}
         ideas = ideas_for(schema, taken=[*taken, *_names(self._source)])
         return selector.choose([idea for idea in ideas if idea.name not in skip])
+
+    def _affordable(self, judge: FeatureJudge, folds: Folds, seconds: float) -> Folds:
+        """Judge on fewer of the newest rows where there is too little time for all."""
+        share = seconds / (USUAL_JUDGEMENTS * folds.expected_seconds)
+        size = folds.window_rows + max(folds.window_rows, round(share * folds.judged_rows))
+        if share >= 1.0 or size >= len(self._rows):
+            return folds
+        self._judged = size
+        return judge.on(self._rows.iloc[-size:], self._bot)
 
     def _columns(self, idea: Idea) -> pd.DataFrame:
         """Make an idea's columns by the very text that would be proposed."""
@@ -173,7 +199,7 @@ class _Search:
 
     def _columns_of(self, source: str, function: str) -> pd.DataFrame:
         helper = FeatureHelper.of_text(source, place="the feature helper", function=function)
-        return helper(self._rows, hidden=self._hidden)
+        return helper(self._rows, hidden=self._hidden).iloc[-self._judged :]
 
     def _present_columns(self, function: str) -> pd.DataFrame:
         """Make the columns of the present helper: in the sandbox, with the files that it imports.
@@ -181,7 +207,9 @@ class _Search:
         Without one it is loaded here, as the pipeline loads it: it is the user's own code.
         """
         made = None if self.bench is None else self.bench.features(self._source, function=function)
-        return self._columns_of(self._source, function) if made is None else made
+        if made is None:
+            return self._columns_of(self._source, function)
+        return made.iloc[-self._judged :]
 
     def _generated_groups(self) -> list[tuple[str, Sequence[str]]]:
         """List the generated functions of the present helper and the columns that each makes."""

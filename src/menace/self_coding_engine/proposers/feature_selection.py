@@ -33,8 +33,13 @@ LEAST_Z = 2.0
 SCREENED_FOLDS = 3
 """Every so many folds one is used for the first look."""
 
+SCREENING_SHARE = 0.5
+"""Of the time, what the first look may take."""
+
 FINALISTS = 14
 MOST_TAKEN = 8
+STEPS = 2.5
+"""So often all finalists should be judged within the time that the first look leaves."""
 
 
 class Losses(Protocol):
@@ -66,6 +71,16 @@ class Folds(Protocol):
     @property
     def count(self) -> int:
         """Folds."""
+        ...
+
+    @property
+    def judged_rows(self) -> int:
+        """Rows in all folds together."""
+        ...
+
+    @property
+    def window_rows(self) -> int:
+        """Rows that each fit learns from, at most."""
         ...
 
     @property
@@ -139,8 +154,8 @@ class Selector:
         Makes the columns of an idea.
     present
         Columns of the present helper; ``None``: there are none.
-    may_go_on
-        Whether there is time for more.
+    seconds_left
+        CPU-seconds that may still be used.
     pays
         Whether a gain, in units of loss per row, is worth what the idea costs.
     """
@@ -151,14 +166,18 @@ class Selector:
         columns: Callable[[Idea], pd.DataFrame],
         *,
         present: pd.DataFrame | None,
-        may_go_on: Callable[[], bool],
+        seconds_left: Callable[[], float],
         pays: Callable[[Idea, float], bool],
     ) -> None:
         self._folds, self._columns = folds, columns
-        self._may_go_on, self._pays = may_go_on, pays
+        self._seconds_left, self._pays = seconds_left, pays
         self._made = present
         self._needed: dict[str, float] = {}
+        began = seconds_left()
         self._losses = folds.losses(present)
+        self._judged_in = max(folds.expected_seconds, began - seconds_left())
+        """CPU-seconds of one judgement in all folds, as it was seen or is expected."""
+
         self.found = Selection(before=self._losses.mean, after=self._losses.mean)
 
     def choose(self, ideas: Sequence[Idea]) -> Selection:
@@ -186,18 +205,24 @@ class Selector:
                 self._made, self._losses = rest, losses
                 self.found.dropped.append(name)
 
+    def _may_go_on(self) -> bool:
+        return self._seconds_left() > self._judged_in
+
     def _screened(self, ideas: Sequence[Idea]) -> list[Idea]:
+        """Try ideas in a few folds, in order, as far as their share of the time goes."""
+        kept_seconds = (1.0 - SCREENING_SHARE) * self._seconds_left()
         some = list(range(self._folds.count - 1, -1, -SCREENED_FOLDS))[::-1]
         before, seen = self._folds.losses(self._made, folds=some), []
         for idea in ideas:
-            if not self._may_go_on():
+            if self._seconds_left() <= kept_seconds or not self._may_go_on():
                 break
             after = self._folds.losses(self._with(idea), folds=some)
             z = self._folds.compare(before, after).z
             seen.append((max(z, self._folds.compare_sharply(before, after).z), idea))
         self.found.tried = len(seen)
         seen.sort(key=lambda pair: -pair[0])
-        return [idea for z, idea in seen[:FINALISTS] if z > 0]
+        affordable = max(1, int(self._seconds_left() / (STEPS * self._judged_in)))
+        return [idea for z, idea in seen[: min(FINALISTS, affordable)] if z > 0]
 
     def _step(self, ideas: Sequence[Idea]) -> list[Idea]:
         """Take the best of some ideas, if it is good enough; returns those worth another look."""
