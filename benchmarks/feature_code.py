@@ -182,7 +182,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     decisions = [
         decision
         for name in options.streams
-        for decision in decide_stream(name, options.data, options.decisions, options.max_batches)
+        for decision in decide_stream(
+            name,
+            options.data,
+            options.decisions,
+            seconds=options.search_seconds,
+            max_batches=options.max_batches,
+        )
     ]
     counted = [d for d in decisions if STREAMS[d.stream].counted]
     by_stream = {
@@ -205,13 +211,19 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             "cpus": os.cpu_count(),
             "threads": 1,
             "decisions": list(options.decisions),
+            "search_seconds": options.search_seconds,
             "wall_seconds": round(time.time() - began, 1),
         },
     }
 
 
 def decide_stream(
-    name: str, folder: Path, points: Sequence[float], max_batches: int | None
+    name: str,
+    folder: Path,
+    points: Sequence[float],
+    *,
+    seconds: float = SEARCH_SECONDS,
+    max_batches: int | None = None,
 ) -> list[Decision]:
     """Decide at every point of a stream, and compare after each.
 
@@ -229,17 +241,19 @@ def decide_stream(
     if batches < 4 * WINDOW_BATCHES:
         raise DataError(f"{path} is too short.", remedy="give the whole stream")
     frame = frame.iloc[: batches * spec.batch_rows]
-    return [_decide(name, frame, point, max_batches) for point in points]
+    return [_decide(name, frame, point, seconds, max_batches) for point in points]
 
 
-def _decide(name: str, frame: pd.DataFrame, point: float, max_batches: int | None) -> Decision:
+def _decide(
+    name: str, frame: pd.DataFrame, point: float, seconds: float, max_batches: int | None
+) -> Decision:
     spec = STREAMS[name]
     batches = len(frame) // spec.batch_rows
     first = WINDOW_BATCHES + int((batches - WINDOW_BATCHES) * point)
     last = batches if max_batches is None else min(batches, first + max_batches)
     known = frame.iloc[max(0, first * spec.batch_rows - MOST_ROWS) : first * spec.batch_rows]
     bot = _bot(name, spec)
-    proposal, search_seconds = _propose(known.reset_index(drop=True), bot)
+    proposal, search_seconds = _propose(known.reset_index(drop=True), bot, seconds)
     played = _Played(frame, spec, bot, first, last)
     without = played.without()
     with_code = without if proposal is None else played.with_code(proposal.source)
@@ -252,7 +266,7 @@ def _decide(name: str, frame: pd.DataFrame, point: float, max_batches: int | Non
         wrong_per_second = cost * spec.batch_rows / fit_seconds
         told = replace(bot, economics=Economics(loss_usd=1.0, cpu_second_usd=wrong_per_second))
         began = process_cpu_seconds()
-        declined = _propose(known.reset_index(drop=True), told)[0] is None
+        declined = _propose(known.reset_index(drop=True), told, seconds)[0] is None
         asked = process_cpu_seconds() - began
         spent = wrong_per_second * (asked if declined else extra)
         gained = 0.0 if declined else without.wrong - with_code.wrong
@@ -290,11 +304,11 @@ def _bot(name: str, spec: StreamSpec) -> BotConfig:
     )
 
 
-def _propose(rows: pd.DataFrame, bot: BotConfig) -> tuple[Proposal | None, float]:
+def _propose(rows: pd.DataFrame, bot: BotConfig, seconds: float) -> tuple[Proposal | None, float]:
     """Ask the proposer for feature code; returns it, and the CPU-seconds that it took."""
     began = process_cpu_seconds()
     task = CodingTask(root=Path(), target="helpers/features.py", source="", rows=rows, bot=bot)
-    proposals = FeatureCodeProposer().propose(task, _Bench(rows, bot, SEARCH_SECONDS))
+    proposals = FeatureCodeProposer().propose(task, _Bench(rows, bot, seconds))
     return next(proposals, None), process_cpu_seconds() - began
 
 
@@ -403,6 +417,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the results")
     parser.add_argument("--streams", nargs="+", choices=list(STREAMS), default=list(STREAMS))
     parser.add_argument("--decisions", nargs="+", type=float, default=list(DECISIONS))
+    parser.add_argument("--search-seconds", type=float, default=SEARCH_SECONDS)
     parser.add_argument("--max-batches", type=int, help="compare on so many batches at most")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     return parser.parse_args(arguments)
