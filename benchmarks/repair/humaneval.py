@@ -78,6 +78,7 @@ class HumanEvalProgram:
                 target=TARGET,
                 cases=[("held out", self.held_out)],
                 test_seconds=JUDGE_SECONDS,
+                source=source,
             ) as server:
                 return server.run(source, seconds=2 * JUDGE_SECONDS).passed
 

@@ -54,6 +54,8 @@ class TestServer:
         Of the session as a whole.
     start_seconds
         On the clock, for getting to know the tests.
+    source
+        The text to get to know them with, in place of the file's own.
     test_seconds
         CPU time of one test, as long as none of the same run has used it up; then much less.
 
@@ -76,6 +78,7 @@ class TestServer:
         limits: SandboxLimits | None = None,
         test_seconds: float = MOST_TEST_SECONDS,
         start_seconds: float = 120.0,
+        source: str | None = None,
     ) -> None:
         self._sandbox = sandbox
         self._folder = folder.resolve()
@@ -92,6 +95,7 @@ class TestServer:
         self._first: tuple[str, dict[str, Any]] | None = None
         self._test_seconds = test_seconds
         self._start_seconds = start_seconds
+        self._source = source
         self.fast = False
 
     def __enter__(self) -> Self:
@@ -242,7 +246,7 @@ class TestServer:
     def _start(self) -> None:
         path = self._folder / self._target
         try:
-            source = path.read_text(encoding="utf-8")
+            source = path.read_text(encoding="utf-8") if self._source is None else self._source
         except OSError as error:
             message = f"The file to change cannot be read: {error}"
             raise CodingError(message, remedy="name a file below the folder") from error
@@ -263,7 +267,7 @@ class TestServer:
         else:
             request |= {"cases": [list(case) for case in self._cases]}
         # Up to three runs of all tests: as they are, with all failing, and quickly.
-        times = {"seconds": self._start_seconds / 3, "test_seconds": self._test_seconds}
+        times = {"seconds": self._start_seconds / 4, "test_seconds": self._test_seconds}
         answer = self._ask(request | times, self._start_seconds)
         self._ids = tuple(answer.get("ids", ()))
         self.fast = bool(answer.get("fast"))
