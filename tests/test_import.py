@@ -16,8 +16,10 @@ HEAVY = (
     "alembic",
     "asyncio",
     "cyclopts",
+    "libcst",
     "lightgbm",
     "numpy",
+    "openai",
     "optuna",
     "pandas",
     "pyarrow",
@@ -53,6 +55,7 @@ json.dump({{"opened": opened, "modules": modules}}, sys.stderr)
         "import menace.self_improvement_engine",
         "import menace, menace.self_improvement_engine, menace.model_automation_pipeline",
         "import menace.data_bot, menace.diagnostic_manager, menace.self_improvement_policy",
+        "import menace.self_coding_engine, menace.self_coding_engine.proposers.registry",
     ],
 )
 def test_importing_menace_opens_nothing_prints_nothing_and_loads_nothing_heavy(
