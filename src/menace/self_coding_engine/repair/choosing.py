@@ -18,11 +18,11 @@ HANG_COST = 4.0
 TYPE_COST = 3.0
 """For results of types that no visible result has."""
 
-BEYOND_COST, BEYOND_EVIDENCE = 3.5, 0.2
+BEYOND_COST, BEYOND_EVIDENCE = 3.0, 0.2
 """−log of the likelihood that the right repair is none of those that were tried and something else
 passes the tests all the same: so much, and this much more for each nat that the tests demand."""
 
-LEAST_CONFIDENCE = 0.45
+LEAST_CONFIDENCE = 0.5
 """Less, and nothing is proposed. These three were set on one half of the programs of a benchmark,
 by sums only, and checked on the other: see ``docs/repair.md``."""
 

@@ -68,7 +68,6 @@ _TABLE = (
     Operator("guard_block", 3.9, "runs a statement on a condition only"),
     Operator("update", 3.8, "inserts an update of a variable"),
     Operator("copy", 3.8, "repeats a statement of the same function elsewhere"),
-    Operator("loop", 2.6, "changes what a loop runs over"),
 )
 
 OPERATORS = MappingProxyType({operator.name: operator for operator in _TABLE})

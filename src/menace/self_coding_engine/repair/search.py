@@ -45,6 +45,9 @@ SINGLE_SHARE, PAIR_SHARE = 0.6, 0.85
 MOST_PATCHES = 40
 """That are kept and compared."""
 
+ENOUGH_COST = 5.0
+"""Edits that cost so much more than one that passes are not tried: e⁻⁵ of its likelihood."""
+
 PAIR_COST = 1.5
 """That a second edit costs beyond its own."""
 
@@ -217,6 +220,8 @@ class RepairSearch:
     def _singles(self, edits: Sequence[Edit]) -> list[tuple[Edit, Screened]]:
         looks: list[tuple[Edit, Screened]] = []
         for batch in _chunks(edits, CHUNK):
+            if self._enough(batch[0].cost):
+                break
             sources = [edit.apply(self._source) for edit in batch]
             fresh = [
                 (edit, source)
@@ -232,6 +237,13 @@ class RepairSearch:
             if self._left(SINGLE_SHARE) <= 0:
                 break
         return looks
+
+    def _enough(self, cost: float) -> bool:
+        """Whether edits of such a cost would no longer change what is chosen."""
+        if not self._patches:
+            return False
+        best = min(patch.cost for patch in self._patches)
+        return cost > best + ENOUGH_COST or len(self._patches) >= 2 * MOST_PATCHES
 
     def _patiently(self, looks: Sequence[tuple[Edit, Screened]]) -> None:
         """Give texts that were cut off more time, likeliest first."""
