@@ -39,6 +39,7 @@ class CollectedTests:
         self.ids = list(self._items)
         self._session = session
         self._target = target
+        self._deepest = sys.getrecursionlimit()
         module = next(
             (
                 module
@@ -57,6 +58,8 @@ class CollectedTests:
         if self.references is None:
             message = "no test imports the target"
             raise ImportError(message)
+        # A recorded call takes two frames.
+        sys.setrecursionlimit(self._deepest if recorder is None else 2 * self._deepest)
         lay_over(self._target, source)
         self.references.replace(source, recorder)
         for item in self._items.values():

@@ -71,8 +71,12 @@ class Vocabulary:
             node = site.node
             if isinstance(node, (cst.Integer, cst.Float)):
                 found.own_numbers.add(node.value)
-            elif isinstance(node, cst.SimpleString) and '"""' not in node.value:
-                found.own_strings.add(node.value)
+            elif isinstance(node, cst.SimpleString):
+                if site.parent is not None and isinstance(site.parent.node, cst.Expr):
+                    # It stands alone: the module's docstring, or a note in place of a comment.
+                    told.append(node.raw_value)
+                elif '"""' not in node.value:
+                    found.own_strings.add(node.value)
             elif isinstance(node, cst.Attribute) and node.attr.value not in found.attributes:
                 called = site.parent is not None and isinstance(site.parent.node, cst.Call)
                 if not called:
