@@ -91,7 +91,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[TestServer]:
     with TestServer(
-        Sandbox.find(), folder=folder, target="parts/sums.py", test_seconds=1.0
+        Sandbox.find(), folder=folder, target="parts/sums.py", test_seconds=0.4
     ) as opened:
         yield opened
 
@@ -100,7 +100,7 @@ def server(folder: Path) -> Iterator[TestServer]:
 def scripts(folder: Path) -> Iterator[TestServer]:
     cases = [("three", "assert total(3) == 6"), ("none", "assert total(0) == 0")]
     with TestServer(
-        Sandbox.find(), folder=folder, target="parts/sums.py", cases=cases, test_seconds=1.0
+        Sandbox.find(), folder=folder, target="parts/sums.py", cases=cases, test_seconds=0.4
     ) as opened:
         yield opened
 
