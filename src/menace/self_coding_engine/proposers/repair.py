@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
+from collections import Counter
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import libcst as cst
@@ -12,7 +15,8 @@ from menace.self_coding_engine.repair.operators import OPERATORS
 from menace.self_coding_engine.repair.search import RepairSearch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from menace.self_coding_engine.proposal import CodingTask, Workbench
     from menace.self_coding_engine.repair.choosing import Choice, Patched
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 
 MOST_SECONDS = 60.0
 """Of one search; what is not found by then is rarely found later."""
+
+MOST_LITERALS, LONGEST_LITERAL = 24, 20
+"""Of the failing tests' files, so many values may be tried, of so many characters at most."""
 
 MOST_PROPOSALS = 3
 """Of one search: the choice, and what else passes, in case that a gate refuses it."""
@@ -55,6 +62,7 @@ class RepairProposer:
             task.source,
             seconds=min(MOST_SECONDS, workbench.seconds_left()),
             prose=task.description,
+            shown=_literals(task.root, task.report.failing),
             seed=task.seed,
         )
         try:
@@ -68,6 +76,21 @@ class RepairProposer:
         for patch in [chosen, *others][:MOST_PROPOSALS]:
             sure = found.choice.share if patch is chosen else 1.0 - found.choice.share
             yield _proposal(task, patch, found.choice, sure, found.candidates)
+
+
+def _literals(root: Path, failing: Sequence[str]) -> list[str]:
+    """Read the values that the files of failing tests name, the most frequent first."""
+    counts: Counter[str] = Counter()
+    for name in dict.fromkeys(test.partition("::")[0] for test in failing):
+        try:
+            tree = ast.parse((root / name).read_text(encoding="utf-8"))
+        except (OSError, SyntaxError, ValueError):
+            continue  # no file of its own, or none that can be read: then nothing is known of it
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and type(node.value) in {int, float, str}:
+                counts[repr(node.value)] += 1
+    short = (text for text, _ in counts.most_common() if len(text) <= LONGEST_LITERAL)
+    return list(itertools.islice(short, MOST_LITERALS))
 
 
 def _proposal(

@@ -39,6 +39,11 @@ CONSTANTS = {
 }
 
 
+SHOWN_COST = 1.6
+"""Of a number that tests name in the place of one of the code: a bound that they try on both sides
+is likely among them."""
+
+
 class ExpressionEdits:
     """Ways to write one expression differently.
 
@@ -162,6 +167,8 @@ class ExpressionEdits:
         if isinstance(site.node, cst.Integer):
             for text, cost in integers(int(site.node.value, 0), self._words):
                 yield "constant", text, cost
+            for text in self._words.shown_numbers():
+                yield "constant", text, SHOWN_COST
             for name in self.names(site):
                 if self._kinds.of_name(site.function, name) in {"int", "float", UNKNOWN}:
                     yield "constant", name, 1.6
@@ -170,6 +177,8 @@ class ExpressionEdits:
         if isinstance(site.node, cst.Float):
             for text, cost in floats(float(site.node.value), self._words):
                 yield "constant", text, cost
+            for text in self._words.shown_numbers():
+                yield "constant", text, SHOWN_COST
 
     def _string(self, site: Site) -> Iterator[Change]:
         node = site.node

@@ -43,7 +43,8 @@ class Vocabulary:
     told_numbers, told_strings
         Of its comments and docstrings, and what a person asked for.
     shown
-        Literals of the tests: only as what is returned early, and last of all.
+        Literals of the tests, where they are given: numbers in the place of others, and, last of
+        all, what is returned early.
     attributes, methods
         Names after a dot.
     functions
@@ -85,6 +86,11 @@ class Vocabulary:
         for text in told:
             found.listen(text)
         return found
+
+    def shown_numbers(self) -> list[str]:
+        """Numbers that the tests name, and the code does not, without a sign."""
+        plain = (text for text in self.shown if text.replace(".", "", 1).isdigit())
+        return [text for text in plain if text not in self.own_numbers]
 
     def listen(self, text: str) -> None:
         """Take in words, numbers and quoted strings of prose, examples left out."""
