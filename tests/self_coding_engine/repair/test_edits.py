@@ -11,8 +11,9 @@ import pytest
 from menace.self_coding_engine.proposal import CaseReport, TestReport
 from menace.self_coding_engine.repair import OPERATORS, mutants
 from menace.self_coding_engine.repair.edits import Edit, apply_all
-from menace.self_coding_engine.repair.generation import binding, single_edits
+from menace.self_coding_engine.repair.generation import single_edits
 from menace.self_coding_engine.repair.localisation import suspicion
+from menace.self_coding_engine.repair.precedence import binding
 
 FROZEN = "e99278919c4e"
 SOURCE = '''\
@@ -137,6 +138,8 @@ def test_a_return_is_moved_out_of_a_loop() -> None:
 def test_an_operation_gets_parentheses_where_it_would_be_torn_apart() -> None:
     source = "def f(a, b):\n    return a * b\n"
     assert "def f(a, b):\n    return a * (b + 1)\n" in changed(source)["off_by_one"]
+    difference = "def f(a, b):\n    return a - b\n"
+    assert "def f(a, b):\n    return a - b + 1\n" in changed(difference)["off_by_one"]
     assert [binding(text) for text in ("a or b", "not a", "a < b", "a.b(c + d)")] == [1, 3, 4, 20]
 
 

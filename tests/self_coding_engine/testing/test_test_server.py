@@ -236,3 +236,21 @@ def test_other_commands_than_pytest_are_refused() -> None:
 def test_a_target_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CodingError, match="cannot be read"):
         TestServer(Sandbox.find(), folder=tmp_path, target="absent.py").__enter__()
+
+
+def test_tests_that_need_pandas_are_kept_in_memory_too(tmp_path: Path) -> None:
+    (tmp_path / "target.py").write_text("def one():\n    return 2\n")
+    frame = "import pandas as pd\nfrom target import one\n\n\ndef test_one():\n"
+    frame += "    assert pd.DataFrame({'a': [one()], 'b': ['x']})['a'].sum() == 1\n"
+    (tmp_path / "test_frame.py").write_text(frame)
+    with TestServer(
+        Sandbox.find(), folder=tmp_path, target="target.py", tests="pytest -q test_frame.py"
+    ) as opened:
+        assert opened.fast
+        assert opened.run("def one():\n    return 1\n").passed
+
+
+def test_a_text_that_eats_memory_fails_alone(scripts: TestServer) -> None:
+    eating = "def total(n):\n    return [bytes(1 << 24) for _ in range(1000)] if n else 0\n"
+    assert scripts.run(eating).failing == ("three",)
+    assert scripts.run(RIGHT).passed

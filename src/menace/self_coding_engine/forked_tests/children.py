@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
     Tell = Callable[[Any], None]
 
-MEMORY_ABOVE_BYTES = 1 << 30
-"""Address space that a child may take beyond its parent's."""
+MEMORY_ABOVE_BYTES = 4 << 30
+"""Address space that a child may take beyond its parent's: allocators reserve a gigabyte."""
+
+DATA_SHARE = 0.75
+"""Of the data that the sandbox allows a process: a child that runs away must not end them all."""
 
 
 FORGED = "something spoke in its name"
@@ -119,10 +122,16 @@ def _be_child(body: Callable[[Tell], None], writing: int, key: bytes) -> None:
 def _limit_memory() -> None:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     now = pages * resource.getpagesize()
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = now + MEMORY_ABOVE_BYTES
+    _lower(resource.RLIMIT_AS, now + MEMORY_ABOVE_BYTES)
+    _, data = resource.getrlimit(resource.RLIMIT_DATA)
+    if data != resource.RLIM_INFINITY:
+        _lower(resource.RLIMIT_DATA, int(DATA_SHARE * data))
+
+
+def _lower(limit: int, most: int) -> None:
+    soft, hard = resource.getrlimit(limit)
     if soft == resource.RLIM_INFINITY or soft > most:
-        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+        resource.setrlimit(limit, (most, hard))
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -15,6 +14,7 @@ from menace.self_coding_engine.repair.expression_edits import ExpressionEdits
 from menace.self_coding_engine.repair.generic_edits import GenericEdits
 from menace.self_coding_engine.repair.kinds import Kinds
 from menace.self_coding_engine.repair.operators import OPERATORS
+from menace.self_coding_engine.repair.precedence import ATOM, LEVELS, binding
 from menace.self_coding_engine.repair.statement_edits import StatementEdits
 from menace.self_coding_engine.repair.vocabulary import Vocabulary
 
@@ -148,48 +148,6 @@ def _wanted(code: CodeMap, site: Site, parent: Site) -> int:
     if isinstance(node, (cst.IfExp, cst.CompIf)):
         return 1
     return 0
-
-
-LEVELS = (
-    ("if", "lambda"),
-    ("or",),
-    ("and",),
-    ("not",),
-    ("==", "!=", "<", ">", "<=", ">=", "in", "is"),
-    ("|",),
-    ("^",),
-    ("&",),
-    ("<<", ">>"),
-    ("+", "-"),
-    ("*", "/", "//", "%", "@"),
-    (),
-    ("**",),
-)
-"""Python's operators, the loosest first."""
-
-ATOM = 20
-_LEVEL_OF = {sign: level for level, signs in enumerate(LEVELS) for sign in signs}
-_WORDS = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|\w+|[<>=!]=|<<|>>|\*\*|//|[-+*/%@&|^<>]|[()\[\]{}]")
-
-
-def binding(text: str) -> int:
-    """How tightly the loosest operation of a text binds, by :data:`LEVELS`.
-
-    >>> binding("a + b"), binding("(a + b)"), binding("f(a) and b"), binding("-x")
-    (9, 20, 2, 11)
-    """
-    depth, least, last = 0, ATOM, ""
-    for match in _WORDS.finditer(text):
-        word = match.group()
-        if word in "([{":
-            depth += 1
-        elif word in ")]}":
-            depth -= 1
-        elif depth == 0 and word in _LEVEL_OF:
-            unary = word in "+-" and (not last or last in _LEVEL_OF)
-            least = min(least, 11 if unary else _LEVEL_OF[word])
-        last = word
-    return least
 
 
 def _idle_names(code: CodeMap) -> dict[str, set[str]]:

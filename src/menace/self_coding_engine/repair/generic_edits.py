@@ -9,6 +9,7 @@ import libcst as cst
 from menace.self_coding_engine.repair.atoms import NUMERIC, SIZED
 from menace.self_coding_engine.repair.code_map import IN_OPERATIONS, is_enclosed, names_in
 from menace.self_coding_engine.repair.kinds import UNKNOWN, alike
+from menace.self_coding_engine.repair.precedence import SUM, binding
 from menace.self_coding_engine.repair.wraps import SPOKEN, UNKNOWN_WRAPS, WRAPS
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class GenericEdits:
         if is_condition(site):
             yield from self._conditions(site, operand)
         if _carries_value(site):
-            yield from self._shifted(site, kind, operand)
+            yield from self._shifted(site, kind, text if binding(text) >= SUM else operand)
             yield from self._wrapped(kind, text, operand)
             yield from self._extended(site, kind, operand)
         yield from self._mined(site, kind, text)
