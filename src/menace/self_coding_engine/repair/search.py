@@ -32,6 +32,9 @@ CHUNK = 64
 MOST_FIRST = 6
 """Failing tests that every candidate runs; the others follow once these pass."""
 
+MOST_PACED = 300
+"""Passing tests that are timed beforehand: the slowest of them says how long one may take."""
+
 LEAST_TEST_SECONDS, PATIENT_TEST_SECONDS = 0.004, 0.25
 """CPU time of a test at first, where those that pass are quicker; and for what was cut off then,
 once nothing quicker is left. Most of what is slow never ends."""
@@ -191,7 +194,7 @@ class RepairSearch:
 
     def _set_pace(self) -> None:
         """Learn from the passing tests how long a test may take."""
-        passing = [name for name in self._rest if name not in self._first][:20]
+        passing = [name for name in self._rest if name not in self._first][:MOST_PACED]
         if passing:
             looks = self._server.screen(
                 [self._source] * 3, first=passing, test_seconds=2.0, seconds=10.0
