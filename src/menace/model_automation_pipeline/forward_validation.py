@@ -167,6 +167,11 @@ class ForwardFolds:
         return self._first
 
     @property
+    def greatest_loss(self) -> float:
+        """The most that a row can lose: 1 for an error rate."""
+        return 1.0 if self._target.metric is Metric.ERROR_RATE else math.inf
+
+    @property
     def expected_seconds(self) -> float:
         """CPU-seconds that one judgement in all folds is expected to take."""
         base, params = self._base(self.count - 1).train, default_candidate().params

@@ -148,9 +148,12 @@ class _Search:
         folds = judge.on(self._rows, self._bot)
         validating = VALIDATIONS * folds.expected_seconds + SANDBOX_SECONDS
         folds = self._affordable(judge, folds, workbench.seconds_left() - validating)
-        # The newest fold alone tells what there is to win, at the price of one fit.
-        most_usd = self._most_usd(folds.losses(folds=[folds.count - 1]).mean)
-        if price * folds.expected_seconds * LEAST_JUDGEMENTS > most_usd:
+        least_usd = price * folds.expected_seconds * LEAST_JUDGEMENTS
+        most_usd = self._most_usd(folds.greatest_loss)
+        if least_usd <= most_usd:
+            # The newest fold alone tells what there is to win, at the price of one fit.
+            most_usd = self._most_usd(folds.losses(folds=[folds.count - 1]).mean)
+        if least_usd > most_usd:
             logger.info("bot %s: looking for features costs more than errors", self._bot.name)
             return None
         present = self._present_columns(self._function) if self._source.strip() else None

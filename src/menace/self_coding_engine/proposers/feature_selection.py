@@ -84,6 +84,11 @@ class Folds(Protocol):
         ...
 
     @property
+    def greatest_loss(self) -> float:
+        """The most that a row can lose."""
+        ...
+
+    @property
     def expected_seconds(self) -> float:
         """CPU-seconds that one judgement in all folds is expected to take."""
         ...
