@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,11 +99,11 @@ class Folds(Protocol):
         """Fit and score with features."""
         ...
 
-    def compare(self, before: Losses, after: Losses) -> Gain:
+    def compare(self, before: Any, after: Any) -> Gain:
         """Pair losses in the bot's metric."""
         ...
 
-    def compare_sharply(self, before: Losses, after: Losses) -> Gain:
+    def compare_sharply(self, before: Any, after: Any) -> Gain:
         """Pair losses that show small differences."""
         ...
 
