@@ -109,8 +109,10 @@ def _encode_scalar(value: Any) -> Json | None:
         return {"!": "timedelta", "v": [value.days, value.seconds, value.microseconds]}
     if kind in {datetime.datetime, datetime.time} and value.tzinfo is not None:
         return _encode_zoned(value)
-    if kind in {datetime.date, datetime.datetime, datetime.time}:
-        return {"!": kind.__name__, "v": value.isoformat()}
+    if kind in {datetime.datetime, datetime.time}:
+        return {"!": kind.__name__, "v": value.isoformat(), "fold": value.fold}
+    if kind is datetime.date:
+        return {"!": "date", "v": value.isoformat()}
     return None
 
 

@@ -105,7 +105,7 @@ class _Search:
 
     def run(self) -> tuple[list[Edit], Fitness]:
         """Search until generations or budget are used up; give the best list."""
-        settings, rng = self.settings, self.rng
+        settings = self.settings
         start = self.fitness([])
         if start is None:
             return [], (math.inf, math.inf)
@@ -121,7 +121,6 @@ class _Search:
             population = sorted([*population, *children], key=_order)[: settings.population]
             if self.figure is None and population[0][1][0] == 0:
                 break
-        del rng
         return population[0]
 
     def _child(self, population: Sequence[tuple[list[Edit], Fitness]]) -> list[Edit]:
