@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from menace.errors import MenaceError
 from menace.patches import Claim
@@ -59,6 +59,8 @@ class Outcome:
         Proposer → why its turn broke off.
     total_seconds
         CPU-seconds of the whole attempt, with the tests that came before the first turn.
+    usd
+        What proposers spent besides, USD.
     """
 
     winner: Judged | None = None
@@ -66,6 +68,17 @@ class Outcome:
     asked: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     total_seconds: float = 0.0
+    usd: float = 0.0
+
+
+@runtime_checkable
+class Spender(Protocol):
+    """A proposer that spends money besides CPU time."""
+
+    @property
+    def spent_usd(self) -> float:
+        """What the last task cost, USD ≥ 0."""
+        ...
 
 
 class SharedWorkbench(Workbench, Protocol):
@@ -137,6 +150,8 @@ def attempt(
             # One proposer that cannot work (no endpoint, a test run that died) stops no other.
             logger.warning("%s: %s: %s", task.target, proposer.name, error)
             outcome.failures[proposer.name] = str(error)
+        if isinstance(proposer, Spender):
+            outcome.usd += proposer.spent_usd
         outcome.asked[proposer.name] = max(0.0, began - workbench.seconds_in_all())
         if outcome.winner is not None:
             break

@@ -154,13 +154,14 @@ class SelfCodingEngine:
         -------
         dict
             ``status`` (that of the patch, ``none`` or ``failed``), ``patch_id``, ``message``,
-            ``modules`` that were changed, ``cpu_seconds``, ``budget_seconds``, ``energy_used``.
+            ``modules`` that were changed, ``cpu_seconds``, ``budget_seconds``, ``usd`` (what a
+            language model cost), ``energy_used``.
         """
         per_unit = 1.0 if self._cared is None else self._cared.bot.seconds_per_energy
         budget = per_unit * max(energy * self.settings.energy_share, float(self.settings.energy))
-        used = 0.0
+        spent = _Spent()
         try:
-            result, used = self._patch_in_cycle(bot_name, budget, cycle_id)
+            result = self._patch_in_cycle(bot_name, budget, cycle_id, spent)
         except MenaceError as error:
             logger.warning("bot %s: its code was not patched: %s", bot_name, error)
             result = PatchResult(None, "failed", reverted=True, message=str(error))
@@ -171,9 +172,10 @@ class SelfCodingEngine:
             "patch_id": result.patch_id,
             "message": result.message,
             "modules": [module_of(found.target)] if brought and found is not None else [],
-            "cpu_seconds": used,
-            "budget_seconds": budget if used else 0.0,
-            "energy_used": min(energy - 1, math.ceil(used / per_unit)),
+            "cpu_seconds": spent.seconds,
+            "budget_seconds": budget if spent.seconds else 0.0,
+            "usd": spent.usd,
+            "energy_used": min(energy - 1, math.ceil(spent.seconds / per_unit)),
         }
 
     def apply_patch(
@@ -216,7 +218,8 @@ class SelfCodingEngine:
         target = self._relative(path)
         repository = self._opened()
         rollout = self._rollout(repository)
-        rollout.finish()
+        if not dry_run:
+            rollout.finish()
         self._check_free(rollout, target)
         workshop = self._workshop(repository, told)
         outcome = workshop.attempt(target, description=description, seconds=seconds)
@@ -282,48 +285,51 @@ class SelfCodingEngine:
         return self._remembered().archive
 
     def _patch_in_cycle(
-        self, bot_name: str, budget: float, cycle_id: int | None
-    ) -> tuple[PatchResult, float]:
-        """Bring at most one patch in; returns it and the CPU-seconds used."""
+        self, bot_name: str, budget: float, cycle_id: int | None, spent: _Spent
+    ) -> PatchResult:
+        """Bring at most one patch in; what that takes is added to ``spent`` as it goes."""
         repository = self._opened()
         rollout = self._rollout(repository)
         rollout.finish()
         done = [p for p in rollout.canaries() if p.cycle_id == cycle_id and cycle_id is not None]
         if done:
-            return result_of(done[-1]), done[-1].cpu_seconds
+            spent.seconds += done[-1].cpu_seconds
+            return result_of(done[-1])
         if cycle_id is not None:
             rollout.adopt(cycle_id)
         if rollout.canaries():
             why = "a patch in the code has not settled yet"
-            return PatchResult(None, "none", reverted=True, message=why), 0.0
+            return PatchResult(None, "none", reverted=True, message=why)
         granted = self._granted(repository)
         if granted is not None:
             patch, source = granted
             patch = dataclasses.replace(patch, cycle_id=cycle_id)
-            return self._brought(rollout, patch, source), 0.0
+            return self._brought(rollout, patch, source)
         if self._remembered().archive.rests():
             self._remembered().save()
             why = "earlier attempts found nothing: it rests for some cycles"
-            return PatchResult(None, "none", reverted=True, message=why), 0.0
+            return PatchResult(None, "none", reverted=True, message=why)
         if budget < self.settings.least_seconds:
             least = self.settings.least_seconds
             why = f"the energy buys {budget:g} s for patching, and {least:g} s is least"
-            return PatchResult(None, "none", reverted=True, message=why), 0.0
+            return PatchResult(None, "none", reverted=True, message=why)
         workshop = self._workshop(
             repository, lambda phrase: logger.info("%s: %s", bot_name, phrase)
         )
-        used, result = 0.0, PatchResult(None, "none", reverted=True, message="nothing was proposed")
+        result = PatchResult(None, "none", reverted=True, message="nothing was proposed")
         for target in workshop.targets_in_turn(self.history.patches(bot_name, last=200)):
-            outcome = workshop.attempt(target, seconds=budget - used)
-            used += outcome.total_seconds
+            outcome = workshop.attempt(target, seconds=budget - spent.seconds)
+            spent.seconds += outcome.total_seconds
+            spent.usd += outcome.usd
             result = self._concluded(rollout, workshop, outcome, cycle_id=cycle_id)
-            if outcome.winner is not None or budget - used < self.settings.least_seconds:
+            left = budget - spent.seconds
+            if outcome.winner is not None or left < self.settings.least_seconds:
                 break
         self._remembered().archive.attempted(
             found=result.status not in {"none", PatchStatus.REJECTED}
         )
         self._remembered().save()
-        return result, used
+        return result
 
     def _concluded(
         self, rollout: Rollout, workshop: Workshop, outcome: Outcome, *, cycle_id: int | None
@@ -429,6 +435,14 @@ class SelfCodingEngine:
         if self._memory is None:
             self._memory = CodingMemory.load(self._cared.state_path if self._cared else None)
         return self._memory
+
+
+@dataclasses.dataclass(slots=True)
+class _Spent:
+    """What patching used in a cycle: CPU-seconds, and USD besides."""
+
+    seconds: float = 0.0
+    usd: float = 0.0
 
 
 class _WallClock:

@@ -52,9 +52,9 @@ class CodePatcher(Protocol):
         Returns
         -------
         dict
-            What was done, for the cycle's record. ``cpu_seconds`` is charged to the cycle, the
-            pipeline gets what is left of its ``energy`` after ``energy_used``, and ``modules``
-            names what was changed.
+            What was done, for the cycle's record. ``cpu_seconds`` and ``usd`` are charged to the
+            cycle, the pipeline gets what is left of its ``energy`` after ``energy_used``, and
+            ``modules`` names what was changed.
         """
         ...
 
@@ -166,13 +166,14 @@ class CycleRunner:
                 counted_seconds=float(patched.get("budget_seconds", 0.0)),
             )
             price = self._services.store.bot(cycle.bot).economics.cpu_second_usd
+            cost_usd = seconds * price + float(patched.get("usd", 0.0))
             # On the cycle before its training begins, so that a failure is paid for, too.
             return self._advance(
                 cycle,
                 CycleState.TRAINING,
-                details={**cycle.details, "patch": {**patched, "cost_usd": seconds * price}},
+                details={**cycle.details, "patch": {**patched, "cost_usd": cost_usd}},
                 cpu_seconds=seconds,
-                cost_usd=seconds * price,
+                cost_usd=cost_usd,
             )
         return self._advance(cycle, CycleState.TRAINING)
 

@@ -120,6 +120,11 @@ class LanguageModelProposer:
         """
         return cls(language_model_settings(values, where=where), usd_left=usd_left)
 
+    @property
+    def spent_usd(self) -> float:
+        """What the requests of the last task cost, USD; it is charged to the cycle."""
+        return self.spent.usd
+
     def propose(self, task: CodingTask, workbench: Workbench) -> Iterator[Proposal]:
         """Yield the answers that stand the tests; see the class.
 
