@@ -16,11 +16,11 @@ import pytest
 from menace.errors import PackageError, PipelineError
 from menace.execution.process_pool import ProcessPool
 from menace.model_automation_pipeline import CommandPipeline
+from menace.records import CycleState
 from menace.supervision.supervised_command import (
     Limits,
     run_supervised,
 )
-from menace.records import CycleState
 from menace.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from menace.config import load_dotted, validated_settings
 from menace.errors import ConfigError
 from menace.model_automation_pipeline.command_exchange import Exchange
-from menace.supervision.supervised_command import Limits, run_supervised
 from menace.model_automation_pipeline.user_code import LossFunction, Predicted, Trained
 from menace.model_automation_pipeline.user_code_pipeline import UserCodePipeline
+from menace.supervision.supervised_command import Limits, run_supervised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

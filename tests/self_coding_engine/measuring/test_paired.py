@@ -29,7 +29,7 @@ def tail_by_enumeration(n: int, total: int) -> float:
         sum(rank for rank, positive in enumerate(signs, start=1) if positive) <= total
         for signs in itertools.product((False, True), repeat=n)
     )
-    return hits / 2**n
+    return float(hits / 2**n)
 
 
 @pytest.mark.parametrize("n", [4, 7, 10])
