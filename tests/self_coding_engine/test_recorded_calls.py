@@ -188,3 +188,19 @@ def test_an_unknown_outcome_shows_nothing_but_a_new_unknown_one_differs() -> Non
     known, unknown = Outcome(result=1), Outcome(unknown="no plain data")
     assert differences([unknown], [known]) == []
     assert differences([known], [unknown]) == [0]
+
+
+def test_a_helper_named_like_a_library_module_hides_none(tmp_path: Path) -> None:
+    helpers, tests = tmp_path / "helpers", tmp_path / "tests"
+    helpers.mkdir()
+    tests.mkdir()
+    (helpers / "calendar.py").write_text("def hours(day):\n    return 24 * day\n")
+    (tests / "conftest.py").write_text(
+        "import sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path(__file__).parents[1]))\n"
+    )
+    (tests / "test_hours.py").write_text(
+        "import calendar\nfrom helpers.calendar import hours\n\n\n"
+        "def test_it():\n    assert calendar.MONDAY == 0\n    assert hours(2) == 48\n"
+    )
+    recorded = record_calls(Sandbox.find(), tmp_path, "helpers/calendar.py", "pytest -q tests")
+    assert [(call.function, call.args) for call in recorded.calls] == [("hours", [2])]
