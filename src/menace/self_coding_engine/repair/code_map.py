@@ -120,7 +120,7 @@ class Scope:
     Attributes
     ----------
     names
-        Parameters and assigned names, in order of appearance.
+        Parameters and assigned names, in order of appearance; then those of the functions around.
     """
 
     site: Site
@@ -149,6 +149,7 @@ class CodeMap:
         self._stored: set[int] = set()
         self.indent = wrapper.module.default_indent
         self.root = self._read(wrapper.module, None, MODULE)
+        self._lend_names()
         self._read_block(self.root, None)
 
     def source(self, site: Site) -> str:
@@ -193,6 +194,13 @@ class CodeMap:
             if not isinstance(child, LAYOUT) and child in self._ranges:
                 site.children.append(self._read(child, site, inner))
         return site
+
+    def _lend_names(self) -> None:
+        """Let functions within functions read the names of those around them."""
+        for scope in self.scopes.values():  # outer ones come before inner ones
+            outer = self.scopes.get(scope.site.function)
+            if outer is not None and outer is not scope:
+                scope.names += [name for name in outer.names if name not in scope.names]
 
     def _take_name(self, node: cst.CSTNode, site: Site, scope: Scope) -> None:
         name = None
