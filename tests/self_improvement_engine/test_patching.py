@@ -143,6 +143,24 @@ def test_a_person_lets_a_patch_in_that_weak_tests_held_back(
     assert patch.approved_by == "a person"
 
 
+@pytest.mark.slow
+def test_a_repository_that_is_gone_stops_no_care(
+    cared: tuple[Workspace, SelfImprovementEngine], stream: DriftingStream, tmp_path: Path
+) -> None:
+    workspace, engine = cared
+    stream.grow(200, turned=True)
+    assert engine.run_cycle().status == "promoted"
+    (tmp_path / "code").rename(tmp_path / "elsewhere")
+    stream.grow(200, turned=True)
+    engine.tick()
+    assert workspace.store.ledger("alpha")[-1].gain_usd > 0
+    [patch] = workspace.store.patches("alpha", last=9)
+    assert patch.status is PatchStatus.CANARY
+    (tmp_path / "elsewhere").rename(tmp_path / "code")
+    engine.tick()
+    assert workspace.store.patches("alpha", last=9)[0].status is PatchStatus.KEPT
+
+
 def test_what_goes_wrong_with_patching_is_told_and_the_cycle_goes_on(
     open_workspace: OpenWorkspace, alpha: Describe, stream: DriftingStream, tmp_path: Path
 ) -> None:

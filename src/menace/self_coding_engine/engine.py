@@ -235,7 +235,8 @@ class SelfCodingEngine:
     def settle(self, bot_name: str) -> None:
         """Let the canaries of settled cycles stay, or take them back.
 
-        A patch that cannot be taken back, because of later edits, stays a canary: the log says so.
+        A patch that cannot be taken back, because of later edits or because its repository is gone,
+        stays a canary: the log says so, and the bot is cared for all the same.
         """
         if self._cared is None:
             return
@@ -244,7 +245,11 @@ class SelfCodingEngine:
         due = [p for p in waiting if p.cycle_id is not None and self._is_settled(p.cycle_id)]
         if not due:
             return
-        rollout = self._rollout(self._opened())
+        try:
+            rollout = self._rollout(self._opened())
+        except CodingError as error:
+            logger.warning("bot %s: its patches cannot be looked at: %s", bot_name, error)
+            return
         for patch in due:
             if proves(patch, store.cycle(int(patch.cycle_id or 0))):
                 rollout.keep(patch)
