@@ -119,19 +119,19 @@ class ScriptedEndpoint:
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
-                if answer.drips:
-                    self._drip()
-                else:
-                    self.wfile.write(answer.body)
-
-            def _drip(self) -> None:
-                self.close_connection = True
                 try:
-                    while not endpoint._over.wait(0.02):
-                        self.wfile.write(b" ")
-                        self.wfile.flush()
+                    self._send_body(answer)
                 except OSError:
+                    self.close_connection = True  # the client has heard enough
+
+            def _send_body(self, answer: Answer) -> None:
+                if not answer.drips:
+                    self.wfile.write(answer.body)
                     return
+                self.close_connection = True
+                while not endpoint._over.wait(0.02):
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
 
             def log_message(self, *_: object) -> None:
                 """Keep the test's output clean."""

@@ -190,6 +190,20 @@ def test_quoting_lines_that_are_there_once_replaces_exactly_them(
             apply_edits("\n".join(lines), [edit])
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"return {'(' * 5000}1{')' * 5000}",
+        f"return {'not ' * 50_000}1",
+        f"return {'a.' * 100_000}b",
+        f"return {'-' * 200}1",
+    ],
+)
+def test_code_that_is_nested_beyond_reason_does_not_end_the_process(code: str) -> None:
+    assert "Python" in problem(f"```python\ndef root(number):\n    {code}\n```")
+    assert "Python" in problem(block("    return math.sqrt(number)", f"    {code}"))
+
+
 def fault_of(reply: str) -> Fault | None:
     try:
         applied(reply)

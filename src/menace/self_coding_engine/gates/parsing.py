@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import io
 import tokenize
 from typing import TYPE_CHECKING
 
 from menace.patches import GateReport
+from menace.self_coding_engine.nesting import parsed
 
 if TYPE_CHECKING:
     from menace.self_coding_engine.gates.candidate import Candidate
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 MOST_CHARACTERS = 400_000
 GROWTH, GROWTH_CHARACTERS = 3, 20_000
 """A text may be so many times as long as it was, and so much longer in any case."""
-
-DEEPEST = 100
-"""Nesting of blocks and expressions beyond which tools that read the code may fail."""
 
 _HIDING = frozenset(
     "\u200b\u200c\u200d\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -52,27 +49,14 @@ def _trouble(before: str, after: str) -> str | None:
         after.encode()
         declared = tokenize.detect_encoding(io.BytesIO(after.encode()).readline)[0]
         was = tokenize.detect_encoding(io.BytesIO(before.encode()).readline)[0]
-        tree = ast.parse(after)
+        parsed(after)
     except (SyntaxError, ValueError) as error:
         return f"it is no valid Python: {error}"
-    except (RecursionError, MemoryError):
-        return "it is nested too deep to be read"
     if declared != was:
         return f"it declares the encoding {declared}, and the file had {was}"
-    if _depth(tree) > DEEPEST:
-        return f"it is nested more than {DEEPEST} deep"
     return None
 
 
 def _is_strange(character: str) -> bool:
     control = ord(character) < 32 and character not in "\n\r\t"
     return control or character == "\x7f" or character in _HIDING
-
-
-def _depth(tree: ast.AST) -> int:
-    deepest, waiting = 0, [(tree, 1)]
-    while waiting:
-        node, depth = waiting.pop()
-        deepest = max(deepest, depth)
-        waiting += [(child, depth + 1) for child in ast.iter_child_nodes(node)]
-    return deepest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from menace.self_coding_engine.nesting import parsed
 from menace.self_coding_engine.proposers.language_model_endpoint import Fault, LanguageModelError
 
 if TYPE_CHECKING:
@@ -44,10 +45,13 @@ def replace_functions(source: str, codes: Sequence[str]) -> str:
     import libcst as cst
 
     try:
+        for text in (source, *codes):
+            parsed(text)
         module = cst.parse_module(source)
         parts = [cst.parse_module(code) for code in codes]
-    except cst.ParserSyntaxError as error:
-        raise _malformed(f"a fence holds no valid Python: {error.message}.") from None
+    except (SyntaxError, cst.ParserSyntaxError) as error:
+        said = error.message if isinstance(error, cst.ParserSyntaxError) else str(error)
+        raise _malformed(f"a fence holds no valid Python: {said}.") from None
     body = list(module.body)
     for statement in (statement for part in parts for statement in part.body):
         if isinstance(statement, cst.FunctionDef):

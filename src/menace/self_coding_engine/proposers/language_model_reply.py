@@ -12,12 +12,12 @@ that it changes was fixed before it was asked for, and a block that says another
 
 from __future__ import annotations
 
-import ast
 import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from menace.self_coding_engine.nesting import parsed
 from menace.self_coding_engine.proposers.language_model_endpoint import Fault, LanguageModelError
 from menace.self_coding_engine.proposers.language_model_functions import replace_functions
 
@@ -97,8 +97,8 @@ def apply_reply(text: str, source: str, *, target: str) -> EditedText:
         codes, around = _fences(lines)
         edited, form = replace_functions(plain, codes), "functions"
     try:
-        ast.parse(edited)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        parsed(edited)
+    except SyntaxError as error:
         raise malformed(f"with the edits the file is no valid Python: {error}.") from None
     if edited == plain:
         raise LanguageModelError(Fault.NO_CHANGE, "the edits leave the file as it is.")
