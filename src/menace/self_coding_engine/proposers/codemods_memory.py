@@ -206,6 +206,13 @@ def _keepable(function: cst.FunctionDef) -> bool:
 
 
 def _changeable(node: cst.BaseExpression) -> bool:
+    """Whether an expression makes, or may give, a list or the like."""
+    if isinstance(node, cst.IfExp):
+        return _changeable(node.body) or _changeable(node.orelse)
+    if isinstance(node, cst.BooleanOperation | cst.BinaryOperation):
+        return _changeable(node.left) or _changeable(node.right)
+    if isinstance(node, cst.Tuple):
+        return any(_changeable(element.value) for element in node.elements)
     return isinstance(
         node, cst.List | cst.Dict | cst.Set | cst.ListComp | cst.DictComp | cst.SetComp
     ) or (

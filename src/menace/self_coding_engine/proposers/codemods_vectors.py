@@ -219,7 +219,8 @@ class RowCode:
         """Make a Series of a column; one taken from the frame is one."""
         if text == self.frame or (text.startswith(f"{self.frame}[") and text.count("[") == 1):
             return text
-        return f"pd.Series({text}, index={self.frame}.index)"
+        name = f", name={self.frame}.name" if self.whole else ""
+        return f"pd.Series({text}, index={self.frame}.index{name})"
 
     def _folded(self, function: str, values: Iterable[ast.expr], names: Mapping[str, str]) -> str:
         texts = [self.value(value, names) for value in values]
