@@ -47,8 +47,8 @@ WARM_SECONDS = 0.02
 
 _CONTAINERS = {list, tuple, dict, set, frozenset, deque, defaultdict, OrderedDict, Counter}
 
-SETTLED_SECONDS, SETTLED_NS = 0.0005, 300_000
-"""So long after a pass its process is looked at again, and may have used so much more."""
+RUNNING = "R"
+"""State of a thread that computes or would, in ``/proc``."""
 
 
 class TimingServer:
@@ -115,9 +115,8 @@ class TimingServer:
             self._run_child(source, copies, warm, chosen, (go[0], ready[1]))
         os.close(go[0])
         os.close(ready[1])
-        clock = (~child << 3) | 2
         try:
-            return _watch(clock, go[1], ready[0], time.monotonic() + seconds)
+            return _watch(child, go[1], ready[0], time.monotonic() + seconds)
         finally:
             os.close(go[1])
             os.close(ready[0])
@@ -219,19 +218,42 @@ def _pass(passes: Iterable[Sequence[_Call]]) -> None:
                         pass
 
 
-def _watch(clock: int, go: int, ready: int, until: float) -> Json:
-    """Let the child run once, and read its clock before and after."""
+def _watch(child: int, go: int, ready: int, until: float) -> Json:
+    """Let the child run once, and read its clock before and after.
+
+    What it still does after it has said that it is done is counted, too.
+    """
+    clock = (~child << 3) | 2
     if not _waited(ready, until):
         return {"error": "it did not get ready: it did not load, or a call ended its process"}
+    _come_to_rest(child, until)
     start_clock, start = time.monotonic_ns(), time.clock_gettime_ns(clock)
     os.write(go, b"g")
     if not _waited(ready, until):
         return {"error": "a call did not return in time, or ended its process"}
-    end, end_clock = time.clock_gettime_ns(clock), time.monotonic_ns()
-    time.sleep(SETTLED_SECONDS)
-    if time.clock_gettime_ns(clock) - end > SETTLED_NS:
+    if not _come_to_rest(child, until):
         return {"error": "a call went on working after it had said that it was done"}
+    end, end_clock = time.clock_gettime_ns(clock), time.monotonic_ns()
     return {"cpu_ns": end - start, "clock_ns": end_clock - start_clock}
+
+
+def _come_to_rest(child: int, until: float) -> bool:
+    """Wait until no thread of the child runs or is ready to run."""
+    tasks = Path(f"/proc/{child}/task")
+    while time.monotonic() < until:
+        states = [_state(task) for task in tasks.iterdir()]
+        if RUNNING not in states:
+            return True
+        time.sleep(0.0)
+    return False
+
+
+def _state(task: Path) -> str:
+    """State of a thread; nothing where it has just ended."""
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _waited(ready: int, until: float) -> bool:
