@@ -78,3 +78,20 @@ class Scripted:
                 source=text,
                 explanation=f"put text {number} in its place",
             )
+
+
+@dataclass
+class Reader:
+    """Proposes nothing, but tries a text that means to tell what it can read."""
+
+    text: str
+    name: str = "reader"
+    said: str = ""
+
+    def propose(self, task: CodingTask, workbench: Workbench) -> Iterator[Proposal]:
+        """Keep what the tests said of the text."""
+        del task
+        report = workbench.run_tests(self.text)
+        if report is not None:
+            self.said = report.reason + "".join(case.message for case in report.cases)
+        return iter(())

@@ -9,10 +9,19 @@ import pytest
 import menace
 from menace.errors import CodingError, PatchStateError
 from menace.patches import Claim, PatchStatus
-from menace.self_coding_engine import SelfCodingEngine
+from menace.self_coding_engine import CodingSettings, SelfCodingEngine
 from menace.self_coding_engine.sandbox import Sandbox, SandboxLimits
-from self_coding_engine.coded_bots import PRICES, SAME, WRONG, Scripted, coded
-from self_coding_engine.git_repositories import git
+from self_coding_engine.coded_bots import (
+    CONFTEST,
+    PRICES,
+    SAME,
+    TESTS,
+    WRONG,
+    Reader,
+    Scripted,
+    coded,
+)
+from self_coding_engine.git_repositories import commit_all, git, write
 
 FILE = "helpers/prices.py"
 
@@ -144,10 +153,30 @@ def test_code_whose_tests_notice_little_waits_for_a_person(tmp_path: Path) -> No
     assert (code / FILE).read_text() == WRONG
 
 
+def test_nothing_but_the_hidden_gate_sees_the_hidden_tests(broken: Path) -> None:
+    write(broken, "hidden/test_more.py", "SECRET = 'violets'\n" + TESTS)
+    write(broken, "hidden/conftest.py", CONFTEST)
+    commit_all(broken, "Tests that no proposer sees")
+    spying = "raise ValueError(open('hidden/test_more.py').read())\n"
+    spy = Reader(PRICES + spying)
+    engine = SelfCodingEngine(
+        broken,
+        proposers=[spy, Scripted([PRICES])],
+        settings=CodingSettings(hidden_tests="pytest -q hidden"),
+    )
+    result = engine.apply_patch(FILE)
+    assert result.status == "kept", result
+    assert {report.name: report.passed for report in result.gates}["hidden tests"]
+    assert spy.said
+    assert "violets" not in spy.said
+
+
 def test_menace_itself_is_patched_only_where_that_is_asked_for(tmp_path: Path) -> None:
     checkout = Path(menace.__file__).parents[2]
     with pytest.raises(CodingError, match="holds menace itself"):
         SelfCodingEngine(checkout).apply_patch("src/menace/errors.py")
+    with pytest.raises(CodingError, match="holds menace itself"):
+        SelfCodingEngine(checkout / "src" / "menace" / "accounting").apply_patch("robust.py")
     elsewhere = coded(tmp_path / "code")
     with pytest.raises(CodingError, match="does not run from a checkout"):
         SelfCodingEngine(elsewhere, optimize_self=True).apply_patch(FILE)

@@ -18,7 +18,9 @@ def check_own_code(repository: Path, *, optimize_self: bool) -> None:
         the other way round.
     """
     package = Path(menace.__file__).resolve().parent
-    own = package.is_relative_to(repository.resolve()) and "site-packages" not in package.parts
+    folder = repository.resolve()
+    related = package.is_relative_to(folder) or folder.is_relative_to(package)
+    own = related and "site-packages" not in package.parts
     if own and not optimize_self:
         raise CodingError(
             f"{repository} holds menace itself, which is not patched unless you ask for it.",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from menace.errors import CodingError
 from menace.helper_code import hidden_columns
-from menace.self_coding_engine.sandbox import SandboxLimits
+from menace.self_coding_engine.sandbox import Sandbox, SandboxLimits
 from menace.self_coding_engine.testing import TestServer
 
 if TYPE_CHECKING:
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from menace.records import BotConfig
+    from menace.self_coding_engine.attempt_sandbox import AttemptSandbox
     from menace.self_coding_engine.gates import QualityComparison
     from menace.self_coding_engine.proposal import TestReport
     from menace.self_coding_engine.proposers.feature_selection import FeatureJudge, Folds
-    from menace.self_coding_engine.sandbox import Sandbox, SandboxRun
+    from menace.self_coding_engine.sandbox import SandboxRun
     from menace.self_coding_engine.settings import CodingSettings
 
 FEATURE_LIMITS = SandboxLimits(
@@ -59,7 +60,7 @@ class SandboxWorkbench:
 
     def __init__(
         self,
-        sandbox: Sandbox | None,
+        sandbox: AttemptSandbox | None,
         *,
         root: Path,
         target: str,
@@ -76,7 +77,6 @@ class SandboxWorkbench:
         self._rows, self._bot, self._judge = rows, bot, judge
         self._budget = seconds
         self._turn_ends_at = 0.0
-        self._sandbox_seconds = 0.0
         self._began = time.thread_time()
         self._resources = ExitStack()
         self._server: TestServer | None = None
@@ -99,9 +99,12 @@ class SandboxWorkbench:
     @property
     def cpu_seconds(self) -> float:
         """What was used so far."""
-        servers = [s for s in (self._server, self._hidden_server) if s is not None]
-        serving = sum(server.cpu_seconds for server in servers)
-        return time.thread_time() - self._began + self._sandbox_seconds + serving
+        used = time.thread_time() - self._began
+        if self._sandbox is not None:
+            used += self._sandbox.cpu_seconds
+        if self._hidden_server is not None:
+            used += self._hidden_server.cpu_seconds
+        return used
 
     @property
     def judge(self) -> FeatureJudge | None:
@@ -153,8 +156,9 @@ class SandboxWorkbench:
         if tests is None or self._sandbox is None or self.seconds_in_all() <= 0.0:
             return None
         if self._hidden_server is None:
+            plain = Sandbox(self._sandbox.program)  # the only one that shows them
             self._hidden_server = self._resources.enter_context(
-                TestServer(self._sandbox, folder=self._root, target=self._target, tests=tests)
+                TestServer(plain, folder=self._root, target=self._target, tests=tests)
             )
         return self._hidden_server.run(source)
 
@@ -175,7 +179,6 @@ class SandboxWorkbench:
         if words[0] in {"python", "python3"}:
             words[0] = "{python}"
         run = self._sandbox.run(words, folder=folder, limits=MEASURE_LIMITS)
-        self._sandbox_seconds += run.cpu_seconds
         printed = run.output.decode("utf-8", "replace").strip().splitlines()
         if run.reason != "exited" or run.code != 0:
             raise CodingError(
@@ -280,7 +283,6 @@ class SandboxWorkbench:
             limits=replace(FEATURE_LIMITS, cpu_seconds=max(5.0, self.seconds_in_all())),
             input=json.dumps(order).encode("utf-8") + b"\n",
         )
-        self._sandbox_seconds += run.cpu_seconds
         if run.reason != "exited" or run.code != 0:
             raise CodingError(
                 f"the feature helper {helper} {_ended(run)}.",

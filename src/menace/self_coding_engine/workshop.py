@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from menace.errors import CodingError, SandboxError
 from menace.patches import Patch, PatchStatus
 from menace.self_coding_engine.attempt import Outcome, attempt, situation_of
+from menace.self_coding_engine.attempt_sandbox import AttemptSandbox, hidden_places
 from menace.self_coding_engine.diffs import unified_diff
 from menace.self_coding_engine.judging import make_judge
 from menace.self_coding_engine.proposal import CodingTask
@@ -126,11 +127,12 @@ class Workshop:
         import numpy as np
 
         self._check_target(target)
+        sandbox = self._attempt_sandbox()
         with self._repository.worktree(self.base) as root:
             source = self._repository.read(self.base, target)
             rows, cared = self._rows(target), self._cared
             with SandboxWorkbench(
-                self._sandbox,
+                sandbox,
                 root=root,
                 target=target,
                 settings=self._settings,
@@ -165,7 +167,7 @@ class Workshop:
                 turn = self._memory.archive.order(self.situation, names, rng)
                 ordered = sorted(self._proposers, key=lambda proposer: turn.index(proposer.name))
                 judge = make_judge(
-                    self._sandbox,
+                    sandbox,
                     workbench,
                     self._settings,
                     source=source,
@@ -213,6 +215,12 @@ class Workshop:
             if report.figures.get("weak"):
                 return report.reason
         return None
+
+    def _attempt_sandbox(self) -> AttemptSandbox | None:
+        if self._sandbox is None:
+            return None
+        hidden = hidden_places(self._settings.tests, self._settings.hidden_tests)
+        return AttemptSandbox(self._sandbox, hide=hidden)
 
     def _targets(self) -> list[str]:
         patterns = self._settings.targets
