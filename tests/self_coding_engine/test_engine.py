@@ -80,6 +80,27 @@ def test_a_refused_repair_is_not_judged_twice_on_the_same_file(broken: Path) -> 
     assert len(engine.history.patches(last=9)) == 1
 
 
+def test_a_corrected_test_gives_a_refused_repair_another_chance(broken: Path) -> None:
+    right = (broken / "tests/test_prices.py").read_text()
+    write(broken, "tests/test_prices.py", right.replace("(30, 7.0)", "(30, 7.5)"))
+    commit_all(broken, "a wrong test, which passes nothing")
+    worse = WRONG.replace("0.2 * paid", "0.3 * paid")
+    engine = SelfCodingEngine(broken, proposers=[Scripted([worse])])
+    assert engine.apply_patch(FILE).status == "rejected"
+    assert engine.apply_patch(FILE).status == "none"
+    write(broken, "tests/test_prices.py", right)
+    commit_all(broken, "the test is right")
+    assert engine.apply_patch(FILE).status == "rejected"
+
+
+def test_what_a_person_took_back_is_not_brought_in_again(broken: Path) -> None:
+    engine = SelfCodingEngine(broken, proposers=[Scripted([PRICES])])
+    number = engine.apply_patch(FILE).patch_id
+    engine.revert(number or 0)
+    assert engine.apply_patch(FILE).status == "none"
+    assert next(record.won for _, _, record in engine.proposers().records()) < 1.0
+
+
 def test_a_dry_run_shows_what_would_be_done_and_changes_nothing(broken: Path) -> None:
     engine = SelfCodingEngine(broken, proposers=[Scripted([PRICES])])
     result = engine.apply_patch(FILE, dry_run=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from menace.errors import PatchStateError
+from menace.errors import PatchStateError, RepositoryError
 from menace.patches import Claim, Patch, PatchStatus
 from menace.self_coding_engine.memory_history import MemoryPatchHistory
 from menace.self_coding_engine.repository import Repository
@@ -104,6 +104,29 @@ def test_killed_within_a_revert_it_is_finished_by_the_next_process(
     rollout.finish()
     assert history.patch(1).status is PatchStatus.REVERTED
     assert (code / TARGET).read_text() == HELPER
+
+
+def test_a_patch_that_a_person_has_reset_is_out_already(
+    code: Path, history: MemoryPatchHistory, rollout: Rollout
+) -> None:
+    applied = rollout.apply(proposed(code), FASTER)
+    git(code, "reset", "-q", "--hard", "HEAD~1")
+    assert not rollout.holds(applied)
+    out = rollout.take_back(applied)
+    assert (out.status, out.revert_commit) == (PatchStatus.REVERTED, None)
+    assert git(code, "rev-list", "--count", "HEAD") == "1"
+    assert history.patch(1) == out
+
+
+def test_a_patch_in_another_branch_is_not_taken_for_gone(
+    code: Path, history: MemoryPatchHistory, rollout: Rollout
+) -> None:
+    base = git(code, "rev-parse", "HEAD")
+    applied = rollout.apply(proposed(code), FASTER)
+    git(code, "switch", "-q", "-c", "other", base)
+    with pytest.raises(RepositoryError):
+        rollout.take_back(applied)
+    assert history.patch(1).status is PatchStatus.CANARY
 
 
 def test_a_branch_that_has_moved_on_refuses_a_patch_and_says_why(

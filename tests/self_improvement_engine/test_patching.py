@@ -209,3 +209,14 @@ def test_the_settlement_has_the_last_word(
     patch = Patch("alpha", FILE, "scripted", "text 0", claim, PatchStatus.CANARY, 1.0)
     cycle = Cycle(1, "alpha", CycleState.SETTLED, 1, 10, 1.0, gain_usd=gain_usd, outcome=outcome)
     assert proves(patch, cycle) is stays
+
+
+@pytest.mark.parametrize(("roi", "stays"), [(0.2, True), (-0.5, False), (None, True)])
+def test_what_a_pipeline_of_the_users_own_reports_is_believed(
+    roi: float | None, stays: bool
+) -> None:
+    patch = Patch("alpha", FILE, "scripted", "text 0", Claim.REPAIRS, PatchStatus.CANARY, 1.0)
+    cycle = Cycle(
+        1, "alpha", CycleState.SETTLED, 1, 10, 1.0, outcome="promoted", details={"roi": roi}
+    )
+    assert proves(patch, cycle) is stays

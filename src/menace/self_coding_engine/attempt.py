@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from menace.errors import MenaceError
-from menace.patches import Claim
+from menace.patches import Claim, PatchStatus
 from menace.self_coding_engine.proposal import Workbench
 
 if TYPE_CHECKING:
@@ -22,6 +22,13 @@ MOST_PROPOSALS = 6
 """Proposals of one proposer that are put through the gates in one attempt."""
 
 FIRST_SHARE = 0.5
+
+Refused = tuple[str, str]
+"""Operator and explanation of a proposal."""
+
+DIGEST = "text and tests"
+BRANCH = "branch"
+"""Name of the report of what git refused: it says nothing against a proposal."""
 
 FAILING_TESTS = "failing tests"
 FEATURE_HELPER = "feature helper"
@@ -116,6 +123,7 @@ def attempt(
     workbench: SharedWorkbench,
     judge: Judge,
     *,
+    refused: frozenset[Refused] = frozenset(),
     told: Callable[[str], None] = lambda _sentence: None,
 ) -> Outcome:
     """Ask the proposers, in the order given, for one patch of one file.
@@ -125,6 +133,8 @@ def attempt(
     workbench
         Holds the budget of all turns together. A turn may use half of what is left, the last one
         all of it; judging its proposals comes on top.
+    refused
+        Proposals that are passed over, by operator and explanation.
     told
         Is told what is going on, a phrase at a time.
 
@@ -141,7 +151,7 @@ def attempt(
             break
         told(f"{task.target}: asking {proposer.name}")
         try:
-            for judged in _turn(task, proposer, workbench, judge):
+            for judged in _turn(task, proposer, workbench, judge, refused=refused):
                 if judged.passed:
                     outcome.winner = judged
                 else:
@@ -159,10 +169,15 @@ def attempt(
 
 
 def _turn(
-    task: CodingTask, proposer: Proposer, workbench: SharedWorkbench, judge: Judge
+    task: CodingTask,
+    proposer: Proposer,
+    workbench: SharedWorkbench,
+    judge: Judge,
+    *,
+    refused: frozenset[Refused],
 ) -> Iterator[Judged]:
     """Judge a proposer's proposals, one by one, until one passes or the turn is over."""
-    refused, judged_ones = _refused_before(task.history), 0
+    judged_ones = 0
     for proposal in proposer.propose(task, workbench):
         if proposal.source == task.source or (proposal.operator, proposal.explanation) in refused:
             continue
@@ -175,12 +190,24 @@ def _turn(
             return
 
 
-def _refused_before(history: Iterable[Patch]) -> set[tuple[str, str]]:
-    """Proposals that were refused on the file as it is: since the last patch that changed it."""
-    refused: set[tuple[str, str]] = set()
+def refused_before(history: Iterable[Patch], digest: str) -> frozenset[Refused]:
+    """Proposals that a gate refused, or that were taken back, on the very same text and tests.
+
+    What only git refused, or what waits, may come again; so may what helps a model, which depends
+    on newer rows, unless it was tried out and taken back.
+
+    Parameters
+    ----------
+    digest
+        Of the file's text and its tests, which a patch keeps under :data:`DIGEST`.
+    """
+    found = set()
     for patch in history:
-        if patch.commit is not None:
-            refused.clear()
-        elif patch.claim is not Claim.IMPROVES:  # what helps a model depends on newer rows
-            refused.add((patch.operator, patch.explanation))
-    return refused
+        if patch.parameters.get(DIGEST) != digest:
+            continue
+        by_gate = patch.status is PatchStatus.REJECTED and patch.claim is not Claim.IMPROVES
+        if by_gate and patch.gates and patch.gates[-1].name == BRANCH:
+            by_gate = False
+        if by_gate or patch.status is PatchStatus.REVERTED:
+            found.add((patch.operator, patch.explanation))
+    return frozenset(found)

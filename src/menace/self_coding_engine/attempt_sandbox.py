@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from menace.self_coding_engine.sandbox import SandboxRun, SandboxSession
+    from menace.self_coding_engine.settings import CodingSettings
 
 
 class AttemptSandbox(Sandbox):
@@ -104,6 +105,11 @@ def hidden_places(tests: str, hidden_tests: str | None) -> tuple[str, ...]:
         for place in _named(hidden_tests)
         if not any(one.is_relative_to(PurePosixPath(place)) for one in visible)
     )
+
+
+def places_of_tests(settings: CodingSettings) -> list[str]:
+    """Name the files and folders of all tests."""
+    return [*_named(settings.tests), *_named(settings.hidden_tests or "")]
 
 
 def _named(command: str) -> list[str]:

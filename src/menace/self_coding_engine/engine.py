@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from menace.interfaces import Clock, PatchHistory
     from menace.patches import Patch
-    from menace.records import Json
+    from menace.records import Cycle, Json
     from menace.self_coding_engine.attempt import Outcome
     from menace.self_coding_engine.cared_bot import CaredBot
     from menace.self_coding_engine.proposal import Proposer
@@ -251,19 +251,24 @@ class SelfCodingEngine:
             logger.warning("bot %s: its patches cannot be looked at: %s", bot_name, error)
             return
         for patch in due:
-            if proves(patch, store.cycle(int(patch.cycle_id or 0))):
-                rollout.keep(patch)
-                continue
             try:
-                # A merge keeps every later edit, and is refused where it cannot.
-                rollout.take_back(patch, merge=True)
-            except CodingError as error:
+                self._settle(rollout, patch, store.cycle(int(patch.cycle_id or 0)))
+            except MenaceError as error:
                 logger.warning("bot %s: patch %s stays: %s", bot_name, patch.patch_id, error)
-                continue
-            self._remembered().archive.lost(
-                str(patch.parameters.get("situation", "")), patch.proposer
-            )
-            self._remembered().save()
+
+    def _settle(self, rollout: Rollout, patch: Patch, cycle: Cycle) -> None:
+        if proves(patch, cycle) and rollout.holds(patch):
+            rollout.keep(patch)
+            return
+        # A merge keeps every later edit, and is refused where it cannot.
+        rollout.take_back(patch, merge=True)
+        self._lost(patch)
+
+    def _lost(self, patch: Patch) -> None:
+        """Let the archive know that a patch did not prove itself."""
+        memory = self._remembered()
+        memory.archive.lost(str(patch.parameters.get("situation", "")), patch.proposer)
+        memory.save()
 
     def revert(self, patch_id: int, *, merge: bool = False) -> PatchResult:
         """Take a patch out of the code again.
@@ -283,7 +288,9 @@ class SelfCodingEngine:
             If git refuses, or the file has uncommitted edits.
         """
         patch = self.history.patch(patch_id)
-        return result_of(self._rollout(self._opened()).take_back(patch, merge=merge))
+        taken_back = self._rollout(self._opened()).take_back(patch, merge=merge)
+        self._lost(patch)
+        return result_of(taken_back)
 
     def proposers(self) -> ProposerArchive:
         """Give what was learned about who wins where."""

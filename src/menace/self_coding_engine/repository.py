@@ -96,6 +96,13 @@ class Repository:
         """Whether the commit is in the history of what is checked out."""
         return self.git.code("merge-base", "--is-ancestor", commit, self.head()) == 0
 
+    def is_in_a_branch(self, commit: str) -> bool:
+        """Whether the history of any branch has the commit, checked out or not."""
+        if not self.knows(commit):
+            return False
+        listed = self.git.text("for-each-ref", "--count=1", "--contains", commit, "refs/heads")
+        return bool(listed) or self.holds(commit)
+
     def parent(self, commit: str) -> str:
         """Id of the one commit that this one was made on."""
         _, *parents = self.git.text("rev-list", "--parents", "--max-count=1", commit).split()

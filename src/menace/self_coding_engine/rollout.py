@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from menace.errors import CodingError, RepositoryError
 from menace.patches import Claim, GateReport, PatchStatus
+from menace.self_coding_engine.attempt import BRANCH
 from menace.self_coding_engine.reverting import revert_patch
 
 if TYPE_CHECKING:
@@ -125,6 +126,10 @@ class Rollout:
         """Patches in the code that have not proved themselves yet, oldest first."""
         return list(self._open(PatchStatus.CANARY))
 
+    def holds(self, patch: Patch) -> bool:
+        """Whether the branch has the patch: a person may have reset it."""
+        return patch.commit is not None and self._repository.holds(patch.commit)
+
     def keep(self, patch: Patch) -> Patch:
         """Let a canary stay."""
         return self._move(patch, PatchStatus.KEPT)
@@ -139,6 +144,9 @@ class Rollout:
         RepositoryError
             If git refuses.
         """
+        if patch.commit is not None and not self._repository.is_in_a_branch(patch.commit):
+            # A person has reset the branch: it is without the patch already.
+            return self._move(patch, PatchStatus.REVERTED)
         number = int(patch.patch_id or 0)
         return revert_patch(
             self._repository, self._history, number, at=self._clock.now(), merge=merge
@@ -156,7 +164,7 @@ class Rollout:
 
     def _refused(self, patch: Patch, error: RepositoryError) -> Patch:
         logger.warning("patch %s of %s was not brought in: %s", patch.patch_id, patch.bot, error)
-        why = GateReport("branch", passed=False, reason=str(error))
+        why = GateReport(BRANCH, passed=False, reason=str(error))
         return self._move(patch, PatchStatus.REJECTED, gates=(*patch.gates, why))
 
     def _open(self, status: PatchStatus) -> Iterator[Patch]:
@@ -176,13 +184,15 @@ def proves(patch: Patch, cycle: Cycle) -> bool:
     """Whether a settled cycle lets its canary stay.
 
     A promotion that earned no less than the model it replaced does; one that lost, was rolled
-    back, or a cycle that failed, does not. A rejected challenger refutes a patch that promised a
-    better model, and says nothing of one that was shown to repair or to speed up.
+    back or reports a loss, or a cycle that failed, does not. A rejected challenger refutes a patch
+    that promised a better model, and says nothing of one that was shown to repair or to speed up.
     """
     if cycle.outcome == "promoted":
-        return cycle.gain_usd >= 0.0
+        # A pipeline of the user's own leaves no model to compare: its reported ROI is believed.
+        reported = cycle.details.get("roi") if cycle.version is None else None
+        return cycle.gain_usd >= 0.0 and (reported is None or float(reported) >= 0.0)
     return cycle.outcome == "rejected" and patch.claim is not Claim.IMPROVES
 
 
 def _cut_short() -> GateReport:
-    return GateReport("branch", passed=False, reason="the process ended before its commit existed")
+    return GateReport(BRANCH, passed=False, reason="the process ended before its commit existed")

@@ -122,6 +122,7 @@ def check_settings(settings: CodingSettings, *, where: str) -> None:
         raise ConfigError(
             f"{where}: least_seconds is {settings.least_seconds}.", remedy="give seconds ≥ 0"
         )
+    _check_measure(settings.measure, where)
     _check_features(settings.features, where)
 
 
@@ -146,6 +147,19 @@ def _check_features(features: str | None, where: str) -> None:
             f"{where}: features is {features!r}.",
             remedy='write it as "helpers/features.py:features"',
         )
+
+
+def _check_measure(command: str | None, where: str) -> None:
+    if command is None:
+        return
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ConfigError(
+            f"{where}: measure is {command!r}: {error}.", remedy="write it as a shell would take it"
+        ) from error
+    if not words:
+        raise ConfigError(f"{where}: measure is empty.", remedy='give "python measure.py"')
 
 
 def _check_pytest(command: str | None, where: str) -> None:

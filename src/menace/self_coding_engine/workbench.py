@@ -289,7 +289,16 @@ class SandboxWorkbench:
                 bot=bot.name,
                 remedy="it takes the bot's rows without the target and returns as many rows",
             )
-        return pd.read_csv(io.BytesIO(run.output))
+        if not run.output.strip():  # a helper that makes no columns yet
+            return pd.DataFrame(index=range(len(rows)))
+        try:
+            return pd.read_csv(io.BytesIO(run.output))
+        except ValueError as error:
+            raise CodingError(
+                f"what the feature helper {helper} returned cannot be read: {error}.",
+                bot=bot.name,
+                remedy="return a DataFrame of numbers and texts",
+            ) from error
 
     def _rows_file(self, seen: pd.DataFrame) -> Path:
         """Write the rows once, where the sandbox can read them."""

@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING
 
 from menace.errors import CodingError, SandboxError
 from menace.patches import Patch, PatchStatus
-from menace.self_coding_engine.attempt import Outcome, attempt, situation_of
-from menace.self_coding_engine.attempt_sandbox import AttemptSandbox, hidden_places
+from menace.self_coding_engine.attempt import (
+    DIGEST,
+    Outcome,
+    attempt,
+    refused_before,
+    situation_of,
+)
+from menace.self_coding_engine.attempt_sandbox import AttemptSandbox, hidden_places, places_of_tests
 from menace.self_coding_engine.diffs import unified_diff
+from menace.self_coding_engine.gates.mutation_score import digest_with_tests
 from menace.self_coding_engine.judging import make_judge
 from menace.self_coding_engine.proposal import CodingTask
 from menace.self_coding_engine.proposers.registry import open_proposers
@@ -102,6 +109,7 @@ class Workshop:
             self.held = f"nothing was applied: {error.message}"
             logger.warning("patches are proposed only: %s", error)
         self._task: CodingTask | None = None
+        self._digest = ""
 
     def targets_in_turn(self, history: Sequence[Patch]) -> list[str]:
         """List the files that may be patched now, the one that was tried longest ago first.
@@ -131,6 +139,7 @@ class Workshop:
         with self._repository.worktree(self.base) as root:
             source = self._repository.read(self.base, target)
             rows, cared = self._rows(target), self._cared
+            self._digest = digest_with_tests(root, places_of_tests(self._settings), source)
             with SandboxWorkbench(
                 sandbox,
                 root=root,
@@ -174,7 +183,14 @@ class Workshop:
                     known_scores=self._memory.mutation_scores,
                     told=self._told,
                 )
-                outcome = attempt(task, ordered, workbench, judge, told=self._told)
+                outcome = attempt(
+                    task,
+                    ordered,
+                    workbench,
+                    judge,
+                    refused=refused_before(task.history, self._digest),
+                    told=self._told,
+                )
                 outcome.total_seconds = workbench.cpu_seconds
                 return outcome
 
@@ -197,7 +213,11 @@ class Workshop:
             at=self._now(),
             explanation=proposal.explanation,
             diff=unified_diff(task.source, proposal.source, proposal.target),
-            parameters={**proposal.parameters, "situation": self.situation},
+            parameters={
+                **proposal.parameters,
+                "situation": self.situation,
+                DIGEST: self._digest,
+            },
             seed=self._seed,
             cycle_id=cycle_id,
             parent_id=before[-1].patch_id if before else None,
