@@ -76,6 +76,14 @@ def test_killed_before_its_commit_a_patch_is_given_up(
     assert (code / TARGET).read_text() == HELPER
 
 
+def test_a_persons_yes_outlives_a_process_that_was_killed_before_the_commit(
+    code: Path, history: MemoryPatchHistory, rollout: Rollout
+) -> None:
+    history.add_patch(proposed(code, approved_by="a person"))
+    rollout.finish()
+    assert history.patch(1).status is PatchStatus.WAITING
+
+
 @pytest.mark.parametrize("brought", [False, True])
 def test_killed_after_its_commit_a_patch_is_brought_in_by_the_next_process(
     code: Path, history: MemoryPatchHistory, rollout: Rollout, brought: bool

@@ -137,6 +137,10 @@ def test_a_person_lets_a_patch_in_that_weak_tests_held_back(
         state=ApprovalState.GRANTED,
         at=2.0,
     )
+    (code / FILE).write_text(WRONG + "# in the middle of something\n")
+    assert made.patch("alpha", energy=20)["status"] == "none"
+    assert store.approvals(last=9)[0].state is ApprovalState.GRANTED
+    (code / FILE).write_text(WRONG)
     assert made.patch("alpha", energy=20)["status"] == "canary"
     assert (code / FILE).read_text() == PRICES
     [patch] = store.patches("alpha", last=9)

@@ -104,7 +104,9 @@ class Rollout:
         """Finish what a killed process began: an application, a revert."""
         self._repository.sweep()
         for patch in self._open(PatchStatus.APPLYING):
-            if patch.commit is None:
+            if patch.commit is None and patch.approved_by is not None:
+                self._move(patch, PatchStatus.WAITING)  # a person's yes outlives the process
+            elif patch.commit is None:
                 self._move(patch, PatchStatus.REJECTED, gates=(*patch.gates, _cut_short()))
             else:
                 self._bring(patch)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import TYPE_CHECKING
 
+from menace.errors import RepositoryError
 from menace.patches import GateReport, PatchStatus
 from menace.records import ApprovalState
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from menace.records import Approval
     from menace.self_coding_engine.cared_bot import CaredBot
     from menace.self_coding_engine.repository import Repository
+
+logger = logging.getLogger(__name__)
 
 SOURCE = "source"
 """The parameter under which a waiting patch keeps its text."""
@@ -46,7 +50,8 @@ def ask(cared: CaredBot, patch: Patch, source: str, why: str) -> tuple[Patch, Ap
 def granted(cared: CaredBot, repository: Repository) -> tuple[Patch, str] | None:
     """Find the oldest patch that a person has granted, and use the grant up.
 
-    One that was refused, or whose file was edited since, is rejected on the way.
+    One that was refused, or whose file was edited since and committed, is rejected on the way. One
+    that cannot go in now (uncommitted edits, a merge under way) keeps its grant.
 
     Returns
     -------
@@ -61,6 +66,23 @@ def granted(cared: CaredBot, repository: Repository) -> tuple[Patch, str] | None
         # A grant that is used up while its patch still waits was used by a process that died.
         if not asked or asked[0].state not in {ApprovalState.GRANTED, ApprovalState.USED}:
             continue
+        head = repository.head()
+        try:
+            same = repository.read(head, patch.target) == repository.read(
+                str(patch.base_commit), patch.target
+            )
+        except RepositoryError as error:
+            _reject(cared, patch, f"its file cannot be read any more: {error.message}")
+            continue
+        if not same:
+            _reject(cared, patch, "its file was edited since it was proposed")
+            continue
+        try:
+            repository.check_ready(patch.target, base=head)
+        except RepositoryError as error:
+            # The grant stays good for when the branch can take it.
+            logger.warning("patch %s of %s waits on: %s", patch.patch_id, patch.bot, error)
+            continue
         if asked[0].state is ApprovalState.GRANTED:
             store.move_approval(
                 asked[0].approval_id,
@@ -68,10 +90,6 @@ def granted(cared: CaredBot, repository: Repository) -> tuple[Patch, str] | None
                 state=ApprovalState.USED,
                 at=now,
             )
-        head, base = repository.head(), str(patch.base_commit)
-        if repository.read(head, patch.target) != repository.read(base, patch.target):
-            _reject(cared, patch, "its file was edited since it was proposed")
-            continue
         approved = dataclasses.replace(patch, approved_by="a person", base_commit=head)
         return approved, str(patch.parameters[SOURCE])
     return None
