@@ -243,3 +243,13 @@ def test_where_no_sandbox_holds_patches_are_proposed_and_never_applied(
     assert run.code == 0, run.errors.decode()
     assert told.startswith("proposed True nothing was applied: ")
     assert "['parses', 'allowed files', 'imports', 'constructs'] 1" in told
+
+
+def test_targets_are_matched_from_the_top_and_tests_are_none(tmp_path: Path) -> None:
+    code = coded(tmp_path / "code")
+    for place in ("vendor/helpers/x.py", "helpers/test_own.py", "helpers/deep/y.py", "top.py"):
+        write(code, place, "X = 1\n")
+    commit_all(code, "more files")
+    assert SelfCodingEngine(code).targets_in_turn("nobody") == [FILE]
+    deep = SelfCodingEngine(code, ["helpers/**/*.py"])
+    assert deep.targets_in_turn("nobody") == ["helpers/deep/y.py", FILE]

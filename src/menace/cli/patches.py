@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from menace.patches import GateReport, Patch, PatchResult
+    from menace.records import Json
+
+_UNSHOWN = frozenset({"source", "text and tests"})
 
 patches_app = App(name="patches", help="See what was tried on a bot's helper code; take it back.")
 app.command(patches_app)
@@ -259,7 +262,7 @@ def _facts(patch: Patch) -> list[tuple[str, object]]:
         ("made (UTC)", _minute(patch.at)),
         ("decided (UTC)", None if patch.decided_at is None else _minute(patch.decided_at)),
         ("figures", _deltas_text(patch.deltas)),
-        ("parameters", _figures_text(patch.parameters)),
+        ("parameters", _figures_text(_shown(patch.parameters))),
         ("seed", patch.seed),
         ("after patch", patch.parent_id),
         ("cycle", patch.cycle_id),
@@ -307,3 +310,8 @@ def _reverted_text(patch: Patch, result: PatchResult) -> str:
     if patch.revert_commit is None:
         return f"{told} was without it already"
     return f"{told} is as it was, by commit {patch.revert_commit[:12]}"
+
+
+def _shown(parameters: Json) -> Json:
+    """Leave out what is of no use on a screen: a waiting patch's whole text, and a digest."""
+    return {name: value for name, value in parameters.items() if name not in _UNSHOWN}

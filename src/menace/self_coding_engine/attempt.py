@@ -64,8 +64,6 @@ class Outcome:
         Proposer → CPU-seconds that its turn used, in the order of their turns.
     failures
         Proposer → why its turn broke off.
-    total_seconds
-        CPU-seconds of the whole attempt, with the tests that came before the first turn.
     usd
         What proposers spent besides, USD.
     """
@@ -74,7 +72,6 @@ class Outcome:
     rejects: list[Judged] = field(default_factory=list)
     asked: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
-    total_seconds: float = 0.0
     usd: float = 0.0
 
 

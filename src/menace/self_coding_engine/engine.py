@@ -330,8 +330,10 @@ class SelfCodingEngine:
         )
         result = PatchResult(None, "none", reverted=True, message="nothing was proposed")
         for target in workshop.targets_in_turn(self.history.patches(bot_name, last=200)):
-            outcome = workshop.attempt(target, seconds=budget - spent.seconds)
-            spent.seconds += outcome.total_seconds
+            try:
+                outcome = workshop.attempt(target, seconds=budget - spent.seconds)
+            finally:
+                spent.seconds += workshop.spent_seconds
             spent.usd += outcome.usd
             result = self._concluded(rollout, workshop, outcome, cycle_id=cycle_id)
             left = budget - spent.seconds

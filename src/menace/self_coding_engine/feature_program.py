@@ -19,7 +19,16 @@ def _main() -> None:
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="")
     os.dup2(2, 1)
     order = json.loads(sys.stdin.readline())
-    rows = pd.read_csv(order["rows"], dtype=order["types"], keep_default_na=True)
+    times = [name for name, kind in order["types"].items() if kind.startswith("datetime")]
+    plain = {name: kind for name, kind in order["types"].items() if name not in times}
+    # Only what is empty is missing: a text "NA" is a text, as it is where the model is served.
+    rows = pd.read_csv(
+        order["rows"],
+        dtype=plain,
+        parse_dates=times,
+        keep_default_na=False,
+        na_values=[""],
+    )
     sys.path.insert(0, order["root"])
     name = order["target"].removesuffix(".py").replace("/", ".")
     module = types.ModuleType(name)

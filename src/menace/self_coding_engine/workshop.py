@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from menace.errors import CodingError, SandboxError
@@ -18,6 +17,7 @@ from menace.self_coding_engine.attempt import (
 )
 from menace.self_coding_engine.attempt_sandbox import AttemptSandbox, hidden_places, places_of_tests
 from menace.self_coding_engine.diffs import unified_diff
+from menace.self_coding_engine.gates import AllowedFilesGate
 from menace.self_coding_engine.gates.mutation_score import digest_with_tests
 from menace.self_coding_engine.judging import make_judge
 from menace.self_coding_engine.proposal import CodingTask
@@ -75,6 +75,8 @@ class Workshop:
         Why nothing may go into the code: there is no sandbox here. ``None`` where there is one.
     situation
         That of the last attempt, as the archive knows it.
+    spent_seconds
+        CPU-seconds that the last attempt used, also where it raised.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Workshop:
         )
         self.base = repository.head()
         self.situation = ""
+        self.spent_seconds = 0.0
         self.held: str | None = None
         self._sandbox: Sandbox | None = None
         try:
@@ -132,14 +135,12 @@ class Workshop:
         RepositoryError
             If it has uncommitted edits, or git refuses.
         """
-        import numpy as np
-
         self._check_target(target)
         sandbox = self._attempt_sandbox()
         with self._repository.worktree(self.base) as root:
             source = self._repository.read(self.base, target)
-            rows, cared = self._rows(target), self._cared
             self._digest = digest_with_tests(root, places_of_tests(self._settings), source)
+            rows, cared = self._rows(target), self._cared
             with SandboxWorkbench(
                 sandbox,
                 root=root,
@@ -150,49 +151,59 @@ class Workshop:
                 bot=None if cared is None else cared.bot,
                 judge=None if cared is None else cared.judge,
             ) as workbench:
-                self._told(f"{target}: running its tests")
-                bot = "" if cared is None else cared.bot.name
-                earlier = self._history.patches(bot or None, last=HISTORY)
-                self._task = task = CodingTask(
-                    root=root,
-                    target=target,
-                    source=source,
-                    description=description,
-                    report=workbench.run_tests(source, lines=True),
-                    rows=rows,
-                    bot=None if cared is None else cared.bot,
-                    history=[patch for patch in earlier if patch.target == target],
-                    rankings=[] if cared is None else cared.rankings(),
-                    seed=self._seed,
-                )
-                self.situation = situation_of(
-                    task,
-                    feature_file=self._settings.feature_file,
-                    measured=self._settings.measure is not None,
-                )
-                # One stream per attempt, so that who is asked first repeats with the history.
-                rng = np.random.default_rng([self._seed, len(earlier)])
-                names = [proposer.name for proposer in self._proposers]
-                turn = self._memory.archive.order(self.situation, names, rng)
-                ordered = sorted(self._proposers, key=lambda proposer: turn.index(proposer.name))
-                judge = make_judge(
-                    sandbox,
-                    workbench,
-                    self._settings,
-                    source=source,
-                    known_scores=self._memory.mutation_scores,
-                    told=self._told,
-                )
-                outcome = attempt(
-                    task,
-                    ordered,
-                    workbench,
-                    judge,
-                    refused=refused_before(task.history, self._digest),
-                    told=self._told,
-                )
-                outcome.total_seconds = workbench.cpu_seconds
-                return outcome
+                try:
+                    self._told(f"{target}: running its tests")
+                    report = workbench.run_tests(source, lines=True)
+                    self._task = CodingTask(
+                        root=root,
+                        target=target,
+                        source=source,
+                        description=description,
+                        report=report,
+                        rows=rows,
+                        bot=None if cared is None else cared.bot,
+                        history=[patch for patch in self._earlier() if patch.target == target],
+                        rankings=[] if cared is None else cared.rankings(),
+                        seed=self._seed,
+                    )
+                    return self._asked(self._task, workbench, sandbox)
+                finally:
+                    self.spent_seconds = workbench.cpu_seconds
+
+    def _earlier(self) -> list[Patch]:
+        bot = None if self._cared is None else self._cared.bot.name
+        return self._history.patches(bot, last=HISTORY)
+
+    def _asked(
+        self, task: CodingTask, workbench: SandboxWorkbench, sandbox: AttemptSandbox | None
+    ) -> Outcome:
+        """Ask the proposers about a task, in the order of what they have won."""
+        import numpy as np
+
+        settings = self._settings
+        self.situation = situation_of(
+            task, feature_file=settings.feature_file, measured=settings.measure is not None
+        )
+        # One stream per attempt, so that who is asked first repeats with the history.
+        rng = np.random.default_rng([self._seed, len(self._earlier())])
+        names = [proposer.name for proposer in self._proposers]
+        turn = self._memory.archive.order(self.situation, names, rng)
+        judge = make_judge(
+            sandbox,
+            workbench,
+            settings,
+            source=task.source,
+            known_scores=self._memory.mutation_scores,
+            told=self._told,
+        )
+        return attempt(
+            task,
+            sorted(self._proposers, key=lambda proposer: turn.index(proposer.name)),
+            workbench,
+            judge,
+            refused=refused_before(task.history, self._digest),
+            told=self._told,
+        )
 
     def record(self, judged: Judged, status: PatchStatus, *, cycle_id: int | None) -> Patch:
         """Write a judged proposal of the last attempt as a patch."""
@@ -243,12 +254,11 @@ class Workshop:
         return AttemptSandbox(self._sandbox, hide=hidden)
 
     def _targets(self) -> list[str]:
-        patterns = self._settings.targets
-        return [
-            path
-            for path in self._repository.paths(self.base)
-            if any(PurePosixPath(path).match(pattern) for pattern in patterns)
-        ]
+        settings = self._settings
+        gate = AllowedFilesGate(
+            settings.targets, tests=settings.tests, hidden_tests=settings.hidden_tests
+        )
+        return [path for path in self._repository.paths(self.base) if gate.may_change(path)]
 
     def _check_target(self, target: str) -> None:
         targets = self._targets()

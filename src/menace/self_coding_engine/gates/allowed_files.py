@@ -38,6 +38,11 @@ class AllowedFilesGate:
         self._targets = tuple(targets)
         self._tests = (*_named(tests), *_named(hidden_tests or ""))
 
+    def may_change(self, target: str) -> bool:
+        """Whether a path is one of the patterns', and no test."""
+        path = PurePosixPath(target)
+        return not self._is_test(path) and any(_matches(path, one) for one in self._targets)
+
     def judge(self, candidate: Candidate) -> GateReport:
         """Look at the path, and at what it leads to in the checkout."""
         trouble = self._trouble(candidate)
