@@ -40,7 +40,16 @@ def cycle(bot: str, /, *, energy: int = 1, output: Output = Output()) -> int:
         engine = workspace.engine(bot)
         with output.working(f"improving {bot} (energy {energy})"):
             result = engine.run_cycle(energy)
-    output.show(summary(result), people=lambda out: _tell_result(out, bot, result))
+        number = result.cycle_id
+        patched = {} if number is None else workspace.store.cycle(number).details.get("patch", {})
+
+    def people(out: Console) -> None:
+        _tell_result(out, bot, result)
+        if patched:
+            told = f"its code: {patched.get('status', 'patched')}"
+            line(out, ": ".join([told, *filter(None, [patched.get("message")])]), wrap=True)
+
+    output.show({**summary(result), "patch": patched or None}, people=people)
     return EXIT_ERROR if result.status in {"failed", "no_data"} else 0
 
 

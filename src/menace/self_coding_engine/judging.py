@@ -38,7 +38,6 @@ def make_judge(
     workbench: SandboxWorkbench,
     settings: CodingSettings,
     *,
-    source: str,
     known_scores: MutableMapping[str, Any],
     told: Callable[[str], None],
 ) -> Judge:
@@ -50,14 +49,12 @@ def make_judge(
         Without one only the gates that run nothing are asked.
     workbench
         Runs tests, measures and features; holds the budget.
-    source
-        The present text of the target.
     known_scores
         Mutation scores of earlier attempts; new ones are added.
     told
         Is told which gate is asked.
     """
-    gates = _gates(sandbox, workbench, settings, source, known_scores)
+    gates = _gates(sandbox, workbench, settings, known_scores)
 
     def judge(task: CodingTask, proposal: Proposal) -> tuple[GateReport, ...]:
         told(f"{task.target}: {proposal.explanation}")
@@ -70,7 +67,6 @@ def _gates(
     sandbox: Sandbox | None,
     workbench: SandboxWorkbench,
     settings: CodingSettings,
-    source: str,
     known_scores: MutableMapping[str, Any],
 ) -> list[Gate]:
     from menace.self_coding_engine.repair import mutants
@@ -91,12 +87,15 @@ def _gates(
         [] if settings.hidden_tests is None else [HiddenTestGate(workbench.run_hidden_tests)]
     )
 
+    asked: list[str] = []
+
     def passing(text: str) -> frozenset[str]:
         steady = tests.steady(text)
-        return frozenset() if steady is None else steady.passed
+        asked[:] = [] if steady is None else sorted(steady.passed)
+        return frozenset(asked)
 
     def first_failure(text: str) -> TestReport | None:
-        names = sorted(passing(source))
+        names = list(asked)
         if not names:  # what fails already notices nothing
             return TestReport((), complete=True)
         return workbench.run_tests(text, only=names, stop_at_first=True)

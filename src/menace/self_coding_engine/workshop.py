@@ -192,7 +192,6 @@ class Workshop:
             sandbox,
             workbench,
             settings,
-            source=task.source,
             known_scores=self._memory.mutation_scores,
             told=self._told,
         )

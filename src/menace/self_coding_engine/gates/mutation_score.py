@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from menace.patches import GateReport
+from menace.patches import Claim, GateReport
 from menace.self_coding_engine.gates.allowed_files import TEST_FILES
 
 if TYPE_CHECKING:
@@ -226,16 +226,21 @@ class MutationScoreGate:
         self._seconds_left = seconds_left
 
     def judge(self, candidate: Candidate) -> GateReport:
-        """Try the mutants of the present text; what was found is remembered in ``known``."""
-        key = digest_with_tests(candidate.root, self._tests, candidate.before)
+        """Try the mutants; what was found is remembered in ``known``.
+
+        Those of the present text, or, for a repair, of the new one: the tests that fail on the
+        present text are the ones that guard what is mended.
+        """
+        text = candidate.after if candidate.claim is Claim.REPAIRS else candidate.before
+        key = digest_with_tests(candidate.root, self._tests, text)
         if key in self._known:
             found = MutationScore.from_json(self._known[key])
         else:
             found = mutation_score(
-                candidate.before,
+                text,
                 self._mutants,
                 self._run,
-                passing=self._passing(candidate.before),
+                passing=self._passing(text),
                 least=self._least,
                 most=self._most,
                 seed=candidate.task.seed,
