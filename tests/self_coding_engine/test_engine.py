@@ -168,6 +168,7 @@ def test_code_whose_tests_notice_little_waits_for_a_person(tmp_path: Path) -> No
     weak = "from helpers.prices import price\n\n\ndef test_it():\n    assert price(25, True) == 0\n"
     code = coded(tmp_path / "code", WRONG, weak)
     engine = SelfCodingEngine(code, proposers=[Scripted([PRICES])])
+    assert "would wait for a person" in engine.apply_patch(FILE, dry_run=True).message
     result = engine.apply_patch(FILE)
     assert (result.status, result.reverted) == ("waiting", True)
     assert "mutants" in result.message

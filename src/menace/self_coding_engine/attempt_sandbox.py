@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from menace.self_coding_engine.sandbox import Sandbox, SandboxLimits
+from menace.self_coding_engine.sandbox import Sandbox, SandboxSession
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from menace.self_coding_engine.sandbox import SandboxRun, SandboxSession
+    from menace.records import Json
+    from menace.self_coding_engine.sandbox import SandboxRun
     from menace.self_coding_engine.settings import CodingSettings
 
 
@@ -29,62 +30,23 @@ class AttemptSandbox(Sandbox):
     def __init__(self, sandbox: Sandbox, *, hide: Sequence[str] = ()) -> None:
         super().__init__(sandbox.program)
         self._hide = tuple(Path(place) for place in hide)
-        self._run_seconds = 0.0
+        self._ended_seconds = 0.0
         self._sessions: list[SandboxSession] = []
 
     @property
     def cpu_seconds(self) -> float:
         """What all runs and sessions have used so far, of all processes."""
-        return self._run_seconds + sum(session.cpu_seconds for session in self._sessions)
+        return self._ended_seconds + sum(session.cpu_seconds for session in self._sessions)
 
-    def run(
-        self,
-        command: Sequence[str],
-        *,
-        folder: Path,
-        limits: SandboxLimits = SandboxLimits(),  # noqa: B008 - frozen
-        environment: Mapping[str, str] | None = None,
-        bind: Sequence[Path] = (),
-        hide: Sequence[Path] = (),
-        input: bytes = b"",  # noqa: A002 - as in subprocess
-    ) -> SandboxRun:
-        """Run a command to its end; see :meth:`Sandbox.run`."""
-        done = super().run(
-            command,
-            folder=folder,
-            limits=limits,
-            environment=environment,
-            bind=bind,
-            hide=(*hide, *self._there(folder)),
-            input=input,
-        )
-        self._run_seconds += done.cpu_seconds
-        return done
+    def _order(self, command: Sequence[str], *, folder: Path, **parts: Any) -> Json:
+        there = [place for place in self._hide if (folder / place).exists()]
+        return super()._order(command, folder=folder, **{**parts, "hide": [*parts["hide"], *there]})
 
-    def session(
-        self,
-        command: Sequence[str],
-        *,
-        folder: Path,
-        limits: SandboxLimits = SandboxLimits(),  # noqa: B008 - frozen
-        environment: Mapping[str, str] | None = None,
-        bind: Sequence[Path] = (),
-        hide: Sequence[Path] = (),
-    ) -> SandboxSession:
-        """Start a command that answers questions; see :meth:`Sandbox.session`."""
-        begun = super().session(
-            command,
-            folder=folder,
-            limits=limits,
-            environment=environment,
-            bind=bind,
-            hide=(*hide, *self._there(folder)),
-        )
-        self._sessions.append(begun)
-        return begun
-
-    def _there(self, folder: Path) -> list[Path]:
-        return [place for place in self._hide if (folder / place).exists()]
+    def _note(self, used: SandboxRun | SandboxSession) -> None:
+        if isinstance(used, SandboxSession):
+            self._sessions.append(used)
+        else:  # not kept: its output may be large
+            self._ended_seconds += used.cpu_seconds
 
 
 def hidden_places(tests: str, hidden_tests: str | None) -> tuple[str, ...]:

@@ -39,7 +39,9 @@ def shown(outcome: Outcome, workshop: Workshop) -> PatchResult:
     if winner is None:
         return PatchResult(None, "none", reverted=True, message=why_none(outcome))
     shown = result_of(workshop.record(winner, PatchStatus.PROPOSED, cycle_id=None))
-    return dataclasses.replace(shown, message=workshop.held or shown.message)
+    person = workshop.needs_a_person(winner)
+    waits = None if person is None else f"{person}: it would wait for a person"
+    return dataclasses.replace(shown, message=workshop.held or waits or shown.message)
 
 
 def why_none(outcome: Outcome) -> str:

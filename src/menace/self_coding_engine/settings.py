@@ -150,29 +150,25 @@ def _check_features(features: str | None, where: str) -> None:
 
 
 def _check_measure(command: str | None, where: str) -> None:
-    if command is None:
-        return
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise ConfigError(
-            f"{where}: measure is {command!r}: {error}.", remedy="write it as a shell would take it"
-        ) from error
-    if not words:
+    if command is not None and not _words(command, f"{where}: measure"):
         raise ConfigError(f"{where}: measure is empty.", remedy='give "python measure.py"')
 
 
 def _check_pytest(command: str | None, where: str) -> None:
     if command is None:
         return
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise ConfigError(
-            f"{where} is {command!r}: {error}.", remedy="write it as a shell would take it"
-        ) from error
+    words = _words(command, where)
     if not words or words[0] != "pytest":
         raise ConfigError(
             f"{where} is {command!r}.",
             remedy='give a pytest command, such as "pytest -q tests"; others are not understood',
         )
+
+
+def _words(command: str, where: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise ConfigError(
+            f"{where} is {command!r}: {error}.", remedy="write it as a shell would take it"
+        ) from error

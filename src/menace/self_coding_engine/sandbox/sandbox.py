@@ -108,7 +108,9 @@ class Sandbox:
             command, folder=folder, limits=limits, environment=environment, bind=bind, hide=hide
         )
         order["input"] = b64encode(input).decode("ascii")
-        return _run_of(self._supervise(order).report())
+        done = _run_of(self._supervise(order).report())
+        self._note(done)
+        return done
 
     def session(
         self,
@@ -132,7 +134,12 @@ class Sandbox:
         with theirs:
             order["session"] = theirs.fileno()
             supervisor = self._supervise(order, pass_fds=[theirs.fileno()])
-        return SandboxSession(supervisor, ours, read_run=_run_of)
+        begun = SandboxSession(supervisor, ours, read_run=_run_of)
+        self._note(begun)
+        return begun
+
+    def _note(self, used: SandboxRun | SandboxSession) -> None:
+        """Take note of a run that has ended or a session that has begun; for who keeps accounts."""
 
     def _supervise(self, order: Json, pass_fds: Sequence[int] = ()) -> SupervisorProcess:
         return SupervisorProcess(
